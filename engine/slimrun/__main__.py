@@ -1,0 +1,5 @@
+"""`python -m slimrun`."""
+
+from slimrun.cli.main import main
+
+main()

@@ -1,0 +1,151 @@
+"""One path of a file system, and where its bytes are."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import BinaryIO
+
+
+class Kind(StrEnum):
+    """What a path is; the values are the words of `dump()`."""
+
+    FILE = "file"
+    DIR = "dir"
+    LINK = "symlink"
+    CHAR = "char"
+    BLOCK = "block"
+    FIFO = "fifo"
+
+
+@dataclass(frozen=True, slots=True)
+class Inline:
+    """Bytes held in memory: small files that slimrun itself writes, and tests."""
+
+    data: bytes
+
+    def open(self) -> BinaryIO:
+        """A seekable reader over the bytes."""
+        return io.BytesIO(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Bytes `offset` to `offset + size` of a host file: a member of an uncompressed tar, or a whole file."""
+
+    file: str
+    offset: int
+    size: int
+
+    def open(self) -> BinaryIO:
+        """A seekable reader over just these bytes; raises OSError where the host file is gone."""
+        raw = Path(self.file).open("rb", buffering=0)  # noqa: SIM115 (the reader owns and closes it)
+        return io.BufferedReader(_Window(raw, self.offset, self.size))
+
+
+class _Window(io.RawIOBase):
+    """A slice of a file as a file of its own."""
+
+    def __init__(self, raw: io.FileIO, offset: int, size: int) -> None:
+        self._raw, self._offset, self._size, self._at = raw, offset, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        if start + offset < 0:
+            msg = "negative seek position"
+            raise ValueError(msg)
+        self._at = start + offset
+        return self._at
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        left = max(0, self._size - self._at)
+        view = memoryview(buffer)[:left]
+        if not view:
+            return 0
+        self._raw.seek(self._offset + self._at)
+        count = self._raw.readinto(view)
+        self._at += count
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+Content = Inline | Extent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A path's metadata, and for a file where its bytes are.
+
+    `mode` is the permission bits (setuid, setgid and sticky included); `digest` is the bare sha256 hex of a file's bytes;
+    names of one file (hard links) carry the same non-empty `inode`; `target` is a symbolic link's text, never resolved on
+    the host. Times are not kept: every layer writes the same one.
+    """
+
+    kind: Kind
+    mode: int = 0o644
+    uid: int = 0
+    gid: int = 0
+    size: int = 0
+    digest: str = ""
+    target: str = ""
+    inode: str = ""
+    device: tuple[int, int] = (0, 0)
+    xattrs: tuple[tuple[str, bytes], ...] = ()
+    content: Content | None = None
+
+    def open(self) -> BinaryIO:
+        """A seekable reader over a file's bytes."""
+        if self.content is None:
+            msg = f"a {self.kind} has no bytes"
+            raise TypeError(msg)
+        return self.content.open()
+
+    def read(self) -> bytes:
+        """All bytes of a file."""
+        with self.open() as stream:
+            return stream.read()
+
+    def owned_by_root(self) -> Entry:
+        """The same entry, owner 0:0."""
+        return self if (self.uid, self.gid) == (0, 0) else replace(self, uid=0, gid=0)
+
+    def dump(self) -> str:
+        """`file 0644 cc55e2ec`, `dir 0755`, `symlink libz.so.1.3`; an owner other than 0:0 and names of one file are added."""
+        match self.kind:
+            case Kind.FILE:
+                text = f"file {self.mode:04o} {self.digest[:8] if self.size else 'empty'}"
+            case Kind.LINK:
+                text = f"symlink {self.target}"
+            case _:
+                text = f"{self.kind} {self.mode:04o}"
+        if (self.uid, self.gid) != (0, 0):
+            text += f" owner {self.uid}:{self.gid}"
+        return f"{text} inode {self.inode}" if self.inode else text
+
+
+def file(data: bytes, *, mode: int = 0o644, uid: int = 0, gid: int = 0) -> Entry:
+    """A file with these bytes, held in memory."""
+    digest = hashlib.sha256(data).hexdigest()
+    return Entry(kind=Kind.FILE, mode=mode, uid=uid, gid=gid, size=len(data), digest=digest, content=Inline(data))
+
+
+def folder(mode: int = 0o755, *, uid: int = 0, gid: int = 0) -> Entry:
+    """A folder."""
+    return Entry(kind=Kind.DIR, mode=mode, uid=uid, gid=gid)
+
+
+def link(target: str) -> Entry:
+    """A symbolic link to `target`, as written."""
+    return Entry(kind=Kind.LINK, mode=0o777, target=target)

@@ -1,0 +1,181 @@
+"""Trees out of tar files: members are read where they lie, nothing is unpacked.
+
+Format: POSIX.1-2001 pax with the GNU extensions, as tarfile reads it; xattrs as `SCHILY.xattr.` pax records.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tarfile
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, BinaryIO, Literal, Self
+
+from slimrun.errors import BadArchive
+from slimrun.tree.entry import Entry, Extent, Inline, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+XATTR = "SCHILY.xattr."
+MAX_MEMBERS = 1_000_000
+# A sparse member's size costs its writer nothing, and its bytes are held in memory.
+MAX_SPARSE = 1 << 28
+_CHUNK = 1 << 20
+_KINDS = {
+    tarfile.REGTYPE: Kind.FILE,
+    tarfile.AREGTYPE: Kind.FILE,
+    tarfile.CONTTYPE: Kind.FILE,
+    tarfile.GNUTYPE_SPARSE: Kind.FILE,
+    tarfile.DIRTYPE: Kind.DIR,
+    tarfile.SYMTYPE: Kind.LINK,
+    tarfile.CHRTYPE: Kind.CHAR,
+    tarfile.BLKTYPE: Kind.BLOCK,
+    tarfile.FIFOTYPE: Kind.FIFO,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One tar member: its absolute path, and either an entry or the path of the member that it is a hard link to."""
+
+    path: str
+    entry: Entry | None
+    same_as: str = ""
+
+
+def read_tar(file: Path, *, what: str = "") -> tuple[Member, ...]:
+    """The members of an uncompressed tar on disk, in file order, with digests; raises BadArchive."""
+    with _reading(what or str(file)), file.open("rb") as raw, _open(raw, "r:") as archive:
+        found = []
+        for info in archive:
+            found.append(_member(info, lambda info: _lying(file, raw, archive, info)))
+            if len(found) > MAX_MEMBERS:
+                msg = f"{what or file} has more than {MAX_MEMBERS} members"
+                raise BadArchive(msg)
+        return tuple(found)
+
+
+def stream_tar(stream: BinaryIO, add: Callable[[BinaryIO], Entry], *, what: str = "") -> Iterator[Member]:
+    """The members of a tar as they arrive; `add` takes each file's bytes and answers with the entry that keeps them."""
+
+    def keep(info: tarfile.TarInfo) -> Entry:
+        source = archive.extractfile(info)
+        assert source is not None
+        return add(source)  # type: ignore[arg-type]
+
+    with _reading(what), _open(stream, "r|") as archive:
+        for info in archive:
+            yield _member(info, keep)
+            archive.members = []  # type: ignore[attr-defined] # tarfile remembers every member; an image has a hundred thousand
+
+
+def plain(members: Iterator[Member] | tuple[Member, ...]) -> dict[str, Entry]:
+    """Path to entry for a tar without whiteouts: later names win, hard links share an inode; raises BadArchive."""
+    entries: dict[str, Entry] = {}
+    for member in members:
+        place(entries, member)
+    entries.pop("/", None)
+    return entries
+
+
+def place(entries: dict[str, Entry], member: Member) -> None:
+    """Put a member over what is there already; a hard link's target must be there."""
+    if member.entry is not None:
+        entries[member.path] = member.entry
+        return
+    first = entries.get(member.same_as)
+    if first is None or first.kind is not Kind.FILE:
+        msg = f"hard link {member.path} names {member.same_as}, which is not a file before it in the archive"
+        raise BadArchive(msg)
+    shared = replace(first, inode=first.inode or member.same_as)
+    entries[member.same_as] = entries[member.path] = shared
+
+
+def absolute(name: str) -> str:
+    """A member's name as an absolute path; raises BadArchive for one that leads upwards."""
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if ".." in parts or "\0" in name:
+        msg = f"archive member {name!r} leads out of the archive"
+        raise BadArchive(msg)
+    return "/" + "/".join(parts)
+
+
+class _Info(tarfile.TarInfo):
+    """A header that is damaged is an error wherever it stands: tarfile takes one behind the first member for the end."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> Self:
+        try:
+            info = super().fromtarfile(tarfile_)
+        except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:  # type: ignore[attr-defined]
+            raise tarfile.ReadError(str(error)) from error
+        if info.size < 0:  # before Python 3.11.14 tarfile goes backwards over it, for ever
+            msg = f"{info.name} has a negative size"
+            raise tarfile.ReadError(msg)
+        return info
+
+
+def _open(stream: BinaryIO, mode: Literal["r:", "r|"]) -> tarfile.TarFile:
+    """UTF-8 whatever the locale says: names are part of what is digested."""
+    return tarfile.open(fileobj=stream, mode=mode, tarinfo=_Info, encoding="utf-8", errors="surrogateescape")
+
+
+def _member(info: tarfile.TarInfo, content: Callable[[tarfile.TarInfo], Entry]) -> Member:
+    path = absolute(info.name)
+    if info.type == tarfile.LNKTYPE:
+        return Member(path, None, absolute(info.linkname))
+    kind = _KINDS.get(info.type)
+    if kind is None:
+        msg = f"archive member {path} has the unknown type {info.type!r}"
+        raise BadArchive(msg)
+    if info.issparse() and info.size > MAX_SPARSE:
+        msg = f"archive member {path} is sparse and {info.size} bytes long, more than {MAX_SPARSE}"
+        raise BadArchive(msg)
+    entry = content(info) if kind is Kind.FILE else Entry(kind=kind)
+    xattrs = tuple(
+        (name.removeprefix(XATTR), value.encode("utf-8", "surrogateescape"))
+        for name, value in sorted(info.pax_headers.items())
+        if name.startswith(XATTR)
+    )
+    return Member(
+        path,
+        replace(
+            entry,
+            mode=0o777 if kind is Kind.LINK else info.mode & 0o7777,
+            uid=info.uid,
+            gid=info.gid,
+            target=info.linkname if kind is Kind.LINK else "",
+            device=(info.devmajor, info.devminor) if kind in (Kind.CHAR, Kind.BLOCK) else (0, 0),
+            xattrs=xattrs,
+        ),
+    )
+
+
+def _lying(file: Path, raw: BinaryIO, archive: tarfile.TarFile, info: tarfile.TarInfo) -> Entry:
+    if info.issparse():
+        source = archive.extractfile(info)
+        data = source.read() if source else b""
+        return Entry(kind=Kind.FILE, size=len(data), digest=hashlib.sha256(data).hexdigest(), content=Inline(data))
+    at = raw.tell()
+    raw.seek(info.offset_data)
+    total, left = hashlib.sha256(), info.size
+    while left and (data := raw.read(min(left, _CHUNK))):
+        total.update(data)
+        left -= len(data)
+    raw.seek(at)
+    if left:
+        msg = f"archive ends inside {info.name}"
+        raise BadArchive(msg)
+    content = Extent(str(file), info.offset_data, info.size)
+    return Entry(kind=Kind.FILE, size=info.size, digest=total.hexdigest(), content=content)
+
+
+@contextmanager
+def _reading(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (tarfile.TarError, EOFError, OverflowError, UnicodeError, ValueError, RecursionError) as error:
+        msg = f"{what or 'the archive'} is not a tar that can be read: {error}"
+        raise BadArchive(msg) from error

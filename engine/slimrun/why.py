@@ -1,0 +1,35 @@
+"""Why a path is kept or removed: a chain from the file back to a line that a person wrote."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from slimrun.errors import Where
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """One step of a reason; `because` leads on towards the recipe, whose step carries `where`.
+
+    `rule` is a stable word for machines (recipe, wheel, stdlib, extension, needed, base, keep, drop, level, …), `text` the
+    sentence for a person. Steps share their tails, so a chain costs one object a file.
+    """
+
+    rule: str
+    text: str
+    because: Why | None = None
+    where: Where | None = None
+
+    def chain(self) -> Iterator[Why]:
+        """The steps from this one to the recipe's."""
+        step: Why | None = self
+        while step is not None:
+            yield step
+            step = step.because
+
+    def __str__(self) -> str:
+        return " <- ".join(f"{step.text} ({step.where})" if step.where else step.text for step in self.chain())
