@@ -1,0 +1,72 @@
+"""A recipe's file, its parents, slim.yaml and the command line → one Recipe, or all that is wrong with them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from slimrun.errors import Problem, RecipeInvalid, Where
+from slimrun.recipe.build import build_recipe
+from slimrun.recipe.cascade import cascade, with_built_in
+from slimrun.recipe.checks import check_paths
+from slimrun.recipe.extends import read_chain
+from slimrun.recipe.nodes import Mapping, without_nulls
+from slimrun.recipe.problems import check, in_order, line_at
+from slimrun.recipe.read import mapping
+from slimrun.recipe.schema import as_text, load_schema, strict
+from slimrun.recipe.sets import sets_layer
+from slimrun.recipe.variables import extra_vars_layer, interpolate
+from slimrun.recipe.words import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from collections.abc import Mapping as MappingOf
+    from pathlib import Path
+
+    from slimrun.recipe.model import Recipe
+    from slimrun.recipe.slim_model import Slim
+
+_NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
+
+
+def load_recipe(
+    path: Path, *, sets: tuple[str, ...] = (), extra_vars: MappingOf[str, str] | None = None, slim: Slim
+) -> Recipe:
+    """The recipe in `path`, complete and checked.
+
+    Raises RecipeInvalid with all problems, Invalid for a file that cannot be read, NotYet for a catalog and
+    BadCommandLine for a `--set` that is none.
+    """
+    schema = load_schema("recipe")
+    chain = read_chain(path)
+    layers = tuple(mapping(as_text(document.root, schema)) for document in chain.documents)
+    command_line = mapping(as_text(sets_layer(sets, schema, path.parent), schema))
+    problems = {*chain.problems}
+    for layer in (command_line, *layers):
+        problems |= {*check(layer, schema, formats=False)}
+    whole = cascade(
+        extra_vars=extra_vars_layer(extra_vars or {}),
+        sets=command_line,
+        recipe=layers[0],
+        parents=layers[1:],
+        slim_defaults=slim.defaults,
+        schema=schema,
+    )
+    final = interpolate(mapping(without_nulls(whole)))
+    problems |= {problem for problem in _check_whole(final.root, path) if problem.where not in final.unfinished}
+    problems |= {*final.problems}
+    if chain.problems:  # what a lost parent would have given cannot be missed
+        problems = {problem for problem in problems if problem.rule not in ("missing-key", "undefined")}
+    documents = (*chain.documents, *([slim.document] if slim.document else []))
+    if problems:
+        raise RecipeInvalid(in_order(problems, documents))
+    complete = mapping(with_built_in(final.root, schema))
+    return build_recipe(complete, path, slim.registry.prefix, lambda where: line_at(where, documents))
+
+
+def _check_whole(whole: Mapping, path: Path) -> Iterable[Problem]:
+    yield from check(whole, strict(load_schema("recipe"), required=("python",)), formats=True)
+    yield from check_paths(whole)
+    if whole.find("name") is None and not _NAME.fullmatch(path.stem):
+        text = f"the file's name {quoted(path.stem)} cannot be the image's name"
+        yield Problem(where=Where(str(path), 1, 1), text=text, rule="bad-value", hint="write 'name: …' into it")

@@ -1,0 +1,63 @@
+"""What a recipe can say and this version cannot do yet; the table shrinks as the work is done."""
+
+from __future__ import annotations
+
+import platform
+from typing import TYPE_CHECKING
+
+from slimrun.errors import Problem
+from slimrun.recipe.model import PythonDebian, PythonGit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from slimrun.errors import Where
+    from slimrun.recipe.model import Recipe
+
+_MACHINES = {"x86_64": "linux/amd64", "aarch64": "linux/arm64", "armv7l": "linux/arm/v7"}
+_HINT = "'--syntax-check' accepts the recipe; leave the key out to run it with this version"
+
+
+def not_yet(recipe: Recipe, *, host: str | None = None) -> tuple[Problem, ...]:
+    """A Problem for each use of a key whose work is not there, in file order; `host` None asks this machine."""
+    sources = {origin.where: origin.source for origin in recipe.origins}
+    found = [(where, what) for what, uses in PLANNED for where in uses(recipe)]
+    found += [(where, "images for another machine") for where in _foreign(recipe, host or host_platform())]
+    return tuple(
+        Problem(where=where, text=f"{what}: not done yet", rule="not-yet", hint=_HINT, source=sources.get(where, ""))
+        for where, what in sorted(found)
+    )
+
+
+def host_platform() -> str:
+    """This machine as an image's platform: `linux/amd64`."""
+    machine = platform.machine()
+    return _MACHINES.get(machine, f"linux/{machine}")
+
+
+def _at(recipe: Recipe, used: bool, *key: str) -> tuple[Where, ...]:
+    origin = recipe.origin(*key)
+    return (origin.where if origin else recipe.python_where,) if used else ()
+
+
+def _folder_wheels(recipe: Recipe) -> tuple[Where, ...]:
+    return tuple(wheel.where for wheel in recipe.wheels if wheel.text.startswith(".") and wheel.text.endswith("/"))
+
+
+def _foreign(recipe: Recipe, host: str) -> tuple[Where, ...]:
+    return _at(recipe, any(wanted != host for wanted in recipe.platforms), "platforms")
+
+
+PLANNED: tuple[tuple[str, Callable[[Recipe], tuple[Where, ...]]], ...] = (
+    ("compiling CPython", lambda r: _at(r, isinstance(r.python, PythonGit), "python", "git")),
+    ("Debian's own Python", lambda r: _at(r, isinstance(r.python, PythonDebian), "python", "debian")),
+    ("Debian packages", lambda r: _at(r, r.debian is not None, "debian")),
+    ("building from source", lambda r: _at(r, bool(r.pip.from_source), "pip", "from_source")),
+    ("packages for builds", lambda r: _at(r, bool(r.pip.build_packages), "pip", "build_packages")),
+    ("a wheel built from a folder", _folder_wheels),
+    ("level tiny", lambda r: _at(r, r.prune.level == "tiny", "prune", "level")),
+    ("byte code in the image", lambda r: _at(r, r.prune.bytecode != "drop", "prune", "bytecode")),
+    ("joining double libraries", lambda r: _at(r, r.prune.dedupe, "prune", "dedupe")),
+    ("choosing features", lambda r: _at(r, r.prune.features is not None, "prune", "features")),
+    ("traces", lambda r: _at(r, r.prune.trace is not None, "prune", "trace")),
+)

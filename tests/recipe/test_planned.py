@@ -1,0 +1,52 @@
+"""Keys whose work is not there are valid, and named with their place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from slimrun.recipe.load import load_recipe
+from slimrun.recipe.planned import PLANNED, host_platform, not_yet
+from slimrun.recipe.slim_model import Slim
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+IMAGE = "python: {image: x}\n"
+USES = {
+    "compiling CPython": ("python:\n  git: {ref: main}\n", "2:3"),
+    "Debian's own Python": ("python:\n  debian: {suite: bookworm}\n", "2:3"),
+    "Debian packages": (IMAGE + "debian: {packages: [libpq5]}\n", "2:1"),
+    "building from source": (IMAGE + "pip: {from_source: [x]}\n", "2:7"),
+    "packages for builds": (IMAGE + "pip: {build_packages: [libpq-dev]}\n", "2:7"),
+    "a wheel built from a folder": (IMAGE + "wheels:\n  - click\n  - ./\n", "4:5"),
+    "level tiny": (IMAGE + "prune: {level: tiny}\n", "2:9"),
+    "byte code in the image": (IMAGE + "prune: {bytecode: only}\n", "2:9"),
+    "joining double libraries": (IMAGE + "prune: {dedupe: true}\n", "2:9"),
+    "choosing features": (IMAGE + "prune: {features: []}\n", "2:9"),
+    "traces": (IMAGE + "prune: {trace: x.json}\n", "2:9"),
+    "images for another machine": (IMAGE + "platforms: [linux/riscv64]\n", "2:1"),
+}
+
+
+@pytest.mark.parametrize("what", USES)
+def test_use(what: str, tmp_path: Path) -> None:
+    text, place = USES[what]
+    path = tmp_path / "r.yaml"
+    path.write_text(text)
+    (problem,) = not_yet(load_recipe(path, slim=Slim()), host="linux/amd64")
+    assert problem.text == f"{what}: not done yet"
+    assert problem.rule == "not-yet"
+    assert str(problem.where) == f"{path}:{place}"
+    assert problem.source == text.splitlines()[problem.where.line - 1]
+
+
+def test_every_row_has_a_test() -> None:
+    assert {what for what, _ in PLANNED} | {"images for another machine"} == set(USES)
+
+
+def test_nothing_planned(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(IMAGE + f"prune: {{level: small, bytecode: drop, dedupe: false}}\nplatforms: [{host_platform()}]\n")
+    assert not_yet(load_recipe(path, slim=Slim())) == ()
