@@ -1,0 +1,1 @@
+"""What slimrun keeps between runs: complete or absent, never half."""

@@ -1,0 +1,234 @@
+"""A folder of content-addressed blobs, packs of files, and small JSON records.
+
+    blobs/sha256/<hex>      bytes by their digest: layers, wheels
+    packs/<key>             the bytes of many files one after another; the record of the same key says where each begins
+    records/<kind>/<key>    JSON: pins, what a stage's result was
+    values/<kind>/<key>     stage results, trees (see values.py)
+    locks/<key>             held with flock while a key is being made, so that two runs make it once
+
+Everything is written under a staging name and renamed. Keys are hex digests or words of [a-z0-9._-].
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import re
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO, TYPE_CHECKING, Any
+
+from slimrun.cache import values
+from slimrun.errors import BadArchive, DiskFull, RequirementNotMet
+from slimrun.tree.entry import Entry, Extent, Kind
+from slimrun.tree.tree import Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+CHUNK = 1 << 20
+_KEY = re.compile(r"[a-z0-9][a-z0-9._-]*")
+
+
+class Cache:
+    """The cache below `root`; made on first write, safe for several processes at once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def blob_path(self, digest: str) -> Path:
+        """Where the blob with this bare sha256 hex is or would be."""
+        return self.root / "blobs" / "sha256" / _checked(digest)
+
+    def has_blob(self, digest: str) -> bool:
+        """Whether the whole blob is here."""
+        return self.blob_path(digest).is_file()
+
+    @contextmanager
+    def new_blob(self, *, expected: str = "", what: str = "") -> Iterator[Blob]:
+        """A writer whose bytes become a blob when the block ends; with `expected`, another digest is BadArchive."""
+        with self._staged("blobs/sha256") as stream:
+            blob = Blob(self, stream)
+            yield blob
+            if expected and blob.digest != expected:
+                msg = f"{what or 'a download'} has sha256 {blob.digest}, expected {expected}"
+                raise BadArchive(msg, hint="run again; if it stays, the source was changed after it was pinned")
+            self._publish(stream, self.blob_path(blob.digest))
+
+    @contextmanager
+    def pack(self, key: str) -> Iterator[Pack]:
+        """A writer for the bytes of many files, which are readable under its entries once the block has ended."""
+        final = self.root / "packs" / _checked(key)
+        with self._staged("packs") as stream:
+            yield Pack(stream, final)
+            self._publish(stream, final)
+
+    def load(self, kind: str, key: str) -> Any:
+        """The JSON value recorded under this kind and key, or None; a damaged record counts as absent."""
+        path = self._record(kind, key)
+        try:
+            value = json.loads(path.read_bytes())
+        except (FileNotFoundError, NotADirectoryError, ValueError):
+            return None
+        os.utime(path)
+        return value
+
+    def save(self, kind: str, key: str, value: object) -> Path:
+        """Record a JSON value under this kind and key, replacing what was there; answers with the record's file."""
+        with self._staged(f"records/{_checked(kind)}") as stream:
+            stream.write(json.dumps(value, separators=(",", ":"), sort_keys=True).encode())
+            self._publish(stream, self._record(kind, key))
+        return self._record(kind, key)
+
+    def load_value(self, kind: str, key: str) -> Any:
+        """The value that `save_value` kept, or None; damaged, or with bytes that are gone, it counts as absent."""
+        path = self._value(kind, key)
+        try:
+            value = values.loads(path.read_bytes())
+        except (FileNotFoundError, NotADirectoryError, ValueError):
+            return None
+        os.utime(path)
+        return value if _whole(value) else None
+
+    def save_value(self, kind: str, key: str, value: object) -> None:
+        """Keep a value of slimrun's own types (dataclasses, tuples, trees) under this kind and key."""
+        with self._staged(f"values/{_checked(kind)}") as stream:
+            stream.write(values.dumps(value))
+            self._publish(stream, self._value(kind, key))
+
+    def forget(self, kind: str, key: str) -> None:
+        """Remove a record, if it is there."""
+        self._record(kind, key).unlink(missing_ok=True)
+
+    def has_pack(self, key: str) -> bool:
+        """Whether the pack with this key is here."""
+        return (self.root / "packs" / _checked(key)).is_file()
+
+    @contextmanager
+    def lock(self, key: str) -> Iterator[None]:
+        """Hold this key against other processes; waits for whoever has it. A process that dies lets go of it."""
+        folder = self._folder("locks")
+        with (folder / _checked(key)).open("wb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            yield
+
+    def scratch(self) -> Path:
+        """A folder for staging files, on the cache's own file system."""
+        return self._folder("staging")
+
+    def _record(self, kind: str, key: str) -> Path:
+        return self.root / "records" / _checked(kind) / f"{_checked(key)}.json"
+
+    def _value(self, kind: str, key: str) -> Path:
+        return self.root / "values" / _checked(kind) / _checked(key)
+
+    def _folder(self, name: str) -> Path:
+        folder = self.root / name
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @contextmanager
+    def _staged(self, name: str) -> Iterator[IO[bytes]]:
+        self._folder(name)
+        with writing(self.root):
+            stream = NamedTemporaryFile(dir=self.scratch(), delete=False)  # noqa: SIM115 (renamed or removed below)
+            try:
+                with stream:
+                    yield stream
+            finally:
+                Path(stream.name).unlink(missing_ok=True)
+
+    def _publish(self, stream: IO[bytes], final: Path) -> None:
+        stream.flush()
+        os.fchmod(stream.fileno(), 0o644)
+        Path(stream.name).rename(final)
+
+
+class Blob:
+    """Counts and hashes what is written to it."""
+
+    def __init__(self, cache: Cache, stream: IO[bytes]) -> None:
+        self._cache, self._stream, self._hash = cache, stream, hashlib.sha256()
+        self.size = 0
+
+    @property
+    def digest(self) -> str:
+        """The sha256 hex of the bytes written so far."""
+        return self._hash.hexdigest()
+
+    @property
+    def path(self) -> Path:
+        """Where the blob will be when the block has ended well."""
+        return self._cache.blob_path(self.digest)
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Append bytes."""
+        self._hash.update(data)
+        self.size += len(data)
+        return self._stream.write(data)
+
+    def copy(self, source: BinaryIO) -> None:
+        """Append all that is left of a stream."""
+        while data := source.read(CHUNK):
+            self.write(data)
+
+
+class Pack:
+    """Appends files and returns their entries; the entries' bytes are there once the pack's block has ended."""
+
+    def __init__(self, stream: IO[bytes], final: Path) -> None:
+        self._stream, self._final, self._at = stream, str(final), 0
+
+    def add(self, data: bytes | BinaryIO, *, mode: int = 0o644, uid: int = 0, gid: int = 0) -> Entry:
+        """A file with these bytes, or with all that is left of a stream."""
+        start, total = self._at, hashlib.sha256()
+        for chunk in (data,) if isinstance(data, bytes) else iter(lambda: data.read(CHUNK), b""):
+            total.update(chunk)
+            self._at += self._stream.write(chunk)
+        size = self._at - start
+        content = Extent(self._final, start, size)
+        return Entry(kind=Kind.FILE, mode=mode, uid=uid, gid=gid, size=size, digest=total.hexdigest(), content=content)
+
+
+@contextmanager
+def writing(where: Path) -> Iterator[None]:
+    """Turn what a file system says while writing below `where` into an error for a person."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            msg = f"no space left while writing below {where}"
+            raise DiskFull(msg, hint="free some space, or set cache.dir in slim.yaml to another disk") from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+            msg = f"cannot write below {where}: {error.strerror}"
+            raise RequirementNotMet(msg, hint="set cache.dir in slim.yaml to a folder that you can write") from error
+        raise
+
+
+def _whole(value: object) -> bool:
+    """Whether every host file that the trees of a value point into is there."""
+    files: set[str] = set()
+    todo = [value]
+    while todo:
+        item = todo.pop()
+        if isinstance(item, Tree):
+            files.update(entry.content.file for _, entry in item.files() if isinstance(entry.content, Extent))
+        elif isinstance(item, tuple):
+            todo += item
+        elif is_dataclass(item):
+            todo += (getattr(item, field.name) for field in fields(item))
+    return all(Path(file).is_file() for file in files)
+
+
+def _checked(key: str) -> str:
+    if not _KEY.fullmatch(key):
+        msg = f"not a cache key: {key!r}"
+        raise ValueError(msg)
+    return key
