@@ -1,0 +1,1 @@
+"""Bytes from the world into the cache by digest: HTTP, and uv as a subprocess."""

@@ -1,0 +1,168 @@
+"""Files by address into the cache by digest, several at a time."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from threading import Event as Flag
+from typing import TYPE_CHECKING
+
+import requests
+
+from slimrun.errors import DownloadFailed
+from slimrun.fetch.crew import Crew
+from slimrun.fetch.network import USER_AGENT, Meaning, Network, meaning_of, meaning_of_status, public
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from slimrun.cache.store import Cache
+    from slimrun.events import Emit
+
+CHUNK = 1 << 17
+MAX_DOWNLOAD = 16 << 30
+MAX_WAIT = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A file to have: `url` is canonical, `sha256` bare hex, `size` 0 where it is not known, `name` for messages."""
+
+    url: str
+    sha256: str
+    size: int = 0
+    name: str = ""
+
+    @property
+    def label(self) -> str:
+        """The name, else the last part of the address."""
+        return self.name or public(self.url).rstrip("/").rpartition("/")[2]
+
+
+def download(wanted: Sequence[Wanted], *, network: Network, cache: Cache, emit: Emit) -> tuple[Path, ...]:
+    """The files as blobs of the cache, in the order given; what is there already is not asked for.
+
+    Size and digest are checked while the bytes arrive. `emit` is called from the caller's thread only. The
+    first failure, DownloadFailed or IndexUnreachable, is raised; on any exception, Ctrl-C too, every transfer stops.
+    """
+    missing = list({item.sha256: item for item in wanted if not cache.has_blob(item.sha256)}.values())
+    if missing:
+        what = missing[0].label if len(missing) == 1 else f"{len(missing)} files"
+        total = sum(item.size for item in missing) if all(item.size for item in missing) else 0
+        crew = Crew(network.parallel, what=what, total=total, emit=emit)
+        crew.run([_transfer(item, network, cache, crew) for item in missing])
+    return tuple(cache.blob_path(item.sha256) for item in wanted)
+
+
+def read(url: str, *, network: Network, accept: str = "*/*", limit: int = 64 << 20) -> tuple[bytes, str]:
+    """A small answer and its Content-Type; raises DownloadFailed (too long, too) or IndexUnreachable."""
+    found: list[tuple[bytes, str]] = []
+
+    def attempt() -> None:
+        with _answer(url, network, accept, lambda _: None) as answer:
+            parts, size = [], 0
+            for chunk in answer.iter_content(CHUNK):
+                size += len(chunk)
+                if size > limit:
+                    msg = f"{public(url)} is longer than {limit} bytes"
+                    raise DownloadFailed(msg, hint="check the address in the recipe or in slim.yaml")
+                parts.append(chunk)
+            found.append((b"".join(parts), answer.headers.get("Content-Type", "")))
+
+    _again(attempt, url, network, Flag())
+    return found[-1]
+
+
+class _Refused(Exception):
+    """An answer whose status is an error; `wait` is its Retry-After in seconds."""
+
+    def __init__(self, meaning: Meaning, wait: float) -> None:
+        super().__init__(meaning.text)
+        self.meaning, self.wait = meaning, wait
+
+
+def _transfer(item: Wanted, network: Network, cache: Cache, crew: Crew) -> Callable[[], None]:
+    counted = 0
+
+    def attempt() -> None:
+        nonlocal counted
+        crew.advance(-counted)
+        counted = 0
+        with _answer(item.url, network, "*/*", crew.holds) as answer, cache.new_blob() as blob:
+            for chunk in answer.iter_content(CHUNK):
+                crew.check()
+                blob.write(chunk)
+                counted += len(chunk)
+                crew.advance(len(chunk))
+                if blob.size > (item.size or MAX_DOWNLOAD):
+                    raise _wrong(item, f"is longer than the {item.size or MAX_DOWNLOAD} bytes that it should have")
+            if item.size and blob.size != item.size:
+                raise requests.exceptions.ChunkedEncodingError
+            if blob.digest != item.sha256:
+                raise _wrong(item, f"has sha256 {blob.digest}, expected {item.sha256}")
+
+    return lambda: _again(attempt, item.url, network, crew.stop)
+
+
+def _wrong(item: Wanted, text: str) -> DownloadFailed:
+    hint = "run again; if it stays, the file was changed after it was pinned: do not use it"
+    return DownloadFailed(f"{item.label} from {public(item.url)} {text}", hint=hint)
+
+
+def _again(attempt: Callable[[], None], url: str, network: Network, stop: Flag) -> None:
+    """Try, and try again where that may help, waiting longer each time or as long as the server asks."""
+    for count in range(network.retries + 1):
+        wait = min(network.backoff * 2**count, MAX_WAIT)
+        try:
+            return attempt()
+        except _Refused as refused:
+            meaning, wait = refused.meaning, max(wait, refused.wait)
+            cause: Exception | None = None
+        except requests.RequestException as error:
+            meaning, cause = meaning_of(error), error
+        if not meaning.again or count == network.retries:
+            break
+        if stop.wait(wait):
+            break
+    tries = "" if count == 0 else f" after {count + 1} tries"
+    msg = f"cannot get {public(network.mirrored(url))}: {meaning.text}{tries}"
+    raise meaning.error(msg, hint=meaning.hint) from cause
+
+
+@contextmanager
+def _answer(
+    url: str, network: Network, accept: str, opened: Callable[[requests.Response], None]
+) -> Iterator[requests.Response]:
+    address = network.mirrored(url)
+    # identity: sizes and digests are those of the file, not of a transport's encoding.
+    headers = {"Accept": accept, "Accept-Encoding": "identity", "User-Agent": USER_AGENT}
+    with (
+        requests.Session() as session,
+        session.get(
+            public(address),
+            headers=headers,
+            auth=network.login(address),
+            stream=True,
+            timeout=(network.connect_timeout, network.read_timeout),
+            verify=str(network.ca_bundle) if network.ca_bundle else None,
+            proxies={"http": network.proxy, "https": network.proxy} if network.proxy else None,
+        ) as answer,
+    ):
+        opened(answer)
+        if answer.status_code >= 400:
+            raise _Refused(meaning_of_status(answer.status_code), _retry_after(answer.headers.get("Retry-After", "")))
+        yield answer
+
+
+def _retry_after(text: str) -> float:
+    """RFC 9110 10.2.3: seconds or a date; more than MAX_WAIT is not waited for."""
+    if text.strip().isdigit():
+        return min(float(text), MAX_WAIT)
+    try:
+        when = parsedate_to_datetime(text)
+    except ValueError:
+        return 0.0
+    return min(max(0.0, (when - datetime.now(UTC)).total_seconds()), MAX_WAIT)

@@ -1,0 +1,134 @@
+"""Versions that fit together, by `uv pip compile` as a child process: a question to the index, nothing is installed."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tomllib
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from uv import find_uv_bin
+
+from slimrun.errors import RequirementNotMet
+from slimrun.fetch.network import Network, origin, userinfo
+from slimrun.fetch.unsolved import failure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from slimrun.cache.store import Cache
+    from slimrun.fetch.index import Indexes
+    from slimrun.fetch.target import Target
+
+# What a child needs of this process's environment; UV_*, PIP_*, VIRTUAL_ENV and PYTHON* would change its answer.
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+KEPT = frozenset(
+    ("PATH", "HOME", "TMPDIR", "NETRC", "SSL_CERT_FILE", "SSL_CERT_DIR", *_PROXIES, *map(str.lower, _PROXIES))
+)
+_BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
+def compile_requirements(
+    requirements: Sequence[str],
+    *,
+    target: Target,
+    indexes: Indexes,
+    network: Network,
+    cache: Cache,
+    constraints: Sequence[str] = (),
+) -> dict[str, Any]:
+    """One wheel for each distribution that `requirements` (PEP 508) need, as the values of a pylock.toml (PEP 751).
+
+    Raises WheelNotFound, its hint saying what there is instead, or IndexUnreachable. Ctrl-C ends the child too.
+    """
+    environ = child_environment(os.environ, indexes=indexes, network=network, cache=cache)
+    with TemporaryDirectory(dir=cache.scratch()) as folder:
+        # An empty folder, so that no pyproject.toml, uv.toml, .python-version or pylock.toml is found.
+        argv = command(target, native_tls="SSL_CERT_FILE" not in environ)
+        lines = "\n".join(requirements) + "\n"
+        if constraints:
+            with open(f"{folder}/constraints.txt", "w", encoding="utf-8") as stream:  # noqa: PTH123
+                stream.write("\n".join(constraints) + "\n")
+            argv += ("--constraints", "constraints.txt")
+        code, out, err = _run(argv, lines, environ, folder)
+    if code != 0:
+        raise failure(err, target=target, indexes=indexes, network=network)
+    try:
+        return tomllib.loads(out)
+    except tomllib.TOMLDecodeError as error:
+        msg = f"uv's answer cannot be read: {error}"
+        raise RequirementNotMet(msg, hint="install another release of uv: pip install -U uv") from error
+
+
+def command(target: Target, *, native_tls: bool) -> tuple[str, ...]:
+    """The argument list, requirements on standard input; no address stands in it (`ps` would show its password)."""
+    return (
+        *(_binary(), "pip", "compile", "-", "--format", "pylock.toml"),
+        *("--no-config", "--no-header", "--no-annotate", "--quiet", "--color", "never", "--no-progress"),
+        *("--python", sys.executable, "--no-python-downloads", "--python-version", target.full_version),
+        *("--python-platform", target.uv_platform, "--only-binary", ":all:"),
+        *("--index-strategy", "first-index", "--keyring-provider", "disabled"),
+        *(("--system-certs",) if native_tls else ()),
+    )
+
+
+def child_environment(
+    environ: Mapping[str, str], *, indexes: Indexes, network: Network, cache: Cache
+) -> dict[str, str]:
+    """The child's whole environment."""
+    kept = {name: value for name, value in environ.items() if name in KEPT}
+    bundle = network.ca_bundle or next((environ[name] for name in _BUNDLES if environ.get(name)), None)
+    if bundle:
+        kept["SSL_CERT_FILE"] = str(bundle)
+    if network.proxy:
+        kept |= {"HTTP_PROXY": network.proxy, "HTTPS_PROXY": network.proxy, "ALL_PROXY": network.proxy}
+    # uv asks --index before --default-index: all but the last are the former, so that the order is ours.
+    *first, last = [with_login(network.mirrored(url), network) for url in indexes.urls]
+    return kept | {
+        "UV_INDEX": " ".join(first),
+        "UV_DEFAULT_INDEX": last,
+        "UV_CACHE_DIR": str(cache.root / "uv"),
+        "UV_HTTP_TIMEOUT": str(max(1, round(network.read_timeout))),
+        "UV_HTTP_RETRIES": str(network.retries),
+        "LC_ALL": "C.UTF-8",
+    }
+
+
+def with_login(url: str, network: Network) -> str:
+    """The address with the user and password that are known for its host; only ever a child's environment sees it."""
+    known = dict(network.credentials).get(origin(url))
+    return url if not known or userinfo(url) else re.sub("^([a-z]+://)", lambda match: f"{match[1]}{known}@", url)
+
+
+def _binary() -> str:
+    try:
+        return find_uv_bin()
+    except FileNotFoundError as error:
+        msg = "the uv program is not where its Python package should have put it"
+        raise RequirementNotMet(msg, hint="pip install --force-reinstall uv") from error
+
+
+def _run(argv: Sequence[str], text: str, environ: Mapping[str, str], folder: str) -> tuple[int, str, str]:
+    """Exit code, output and errors; its own process group, so that Ctrl-C reaches it by our hand and only once."""
+    with subprocess.Popen(
+        argv,
+        cwd=folder,
+        env=environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+    ) as child:
+        try:
+            out, err = child.communicate(text)
+        except BaseException:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+            raise
+    return child.returncode, out, err

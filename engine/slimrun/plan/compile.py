@@ -1,0 +1,148 @@
+"""Recipe → Plan: the stages of one image, in order, each with what it does and which earlier results it reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from slimrun.plan.steps import (
+    CopyFiles,
+    InstallWheels,
+    PruneTree,
+    ResolveImage,
+    Step,
+    TakePython,
+    Verify,
+    WriteImage,
+    WriteReport,
+)
+from slimrun.recipe.model import SCRATCH, PythonDebian, PythonGit, PythonImage, Wheel
+
+if TYPE_CHECKING:
+    from slimrun.errors import Where
+    from slimrun.recipe.model import Recipe
+
+STAGES = (
+    "resolve",
+    "python",
+    "packages",
+    "wheels",
+    "files",
+    "prune",
+    "assemble",
+    "verify",
+    "report",
+    "push",
+)
+_STRIPPING = ("small", "tiny")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One stage of one image; a stage without steps has nothing to do and is skipped."""
+
+    name: str
+    steps: tuple[Step, ...]
+    reads: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """What it does in a few words, for `TASK [name : title]`."""
+        return ", ".join(str(step) for step in self.steps) or "nothing to do"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All that will be done for one image; it knows no digests, as nothing has been looked up."""
+
+    image: str
+    tags: tuple[str, ...]
+    stages: tuple[Stage, ...]
+
+    def stage(self, name: str) -> Stage:
+        """The stage with this name."""
+        return next(stage for stage in self.stages if stage.name == name)
+
+
+def compile_plan(recipe: Recipe) -> Plan:
+    """The plan of a valid recipe, whether or not this version can carry it out."""
+    steps: dict[str, tuple[Step, ...]] = {
+        "resolve": _images(recipe),
+        "python": _python(recipe),
+        "wheels": _wheels(recipe),
+        "files": (CopyFiles(copies=recipe.files),) if recipe.files else (),
+        "prune": (_prune(recipe),),
+        "assemble": (
+            WriteImage(name=recipe.name, description=recipe.description, runtime=recipe.runtime, image=recipe.image),
+        ),
+        "verify": (_verify(recipe),),
+        "report": (WriteReport(),),
+    }
+    reads = {
+        "python": ("resolve",),
+        "wheels": ("resolve", "python"),
+        "prune": ("resolve", "python", "wheels", "files"),
+        "assemble": ("resolve", "python", "wheels", "prune"),
+        "verify": ("prune", "assemble"),
+        "report": ("resolve", "wheels", "prune", "assemble", "verify"),
+    }
+    stages = (Stage(name=name, steps=steps.get(name, ()), reads=reads.get(name, ())) for name in STAGES)
+    return Plan(image=recipe.name, tags=recipe.image.tags, stages=tuple(stages))
+
+
+def _images(recipe: Recipe) -> tuple[Step, ...]:
+    found: list[Step] = []
+    match recipe.python:
+        case PythonImage(image=image):
+            found.append(ResolveImage(role="base build", reference=image, where=recipe.python_where))
+        case PythonGit(builder=builder):
+            found.append(ResolveImage(role="builder", reference=builder, where=recipe.python_where))
+        case PythonDebian():
+            pass
+    if recipe.runtime != SCRATCH:
+        found.append(ResolveImage(role="runtime", reference=recipe.runtime, where=recipe.runtime_where))
+    return tuple(found)
+
+
+def _python(recipe: Recipe) -> tuple[Step, ...]:
+    if isinstance(recipe.python, PythonImage):
+        return (TakePython(image=recipe.python.image, where=recipe.python_where),)
+    return ()
+
+
+def _wheels(recipe: Recipe) -> tuple[Step, ...]:
+    if not recipe.wheels:
+        return ()
+    pip, given = recipe.pip, recipe.pip.constraints
+    constraints = None if given is None else Wheel(text=given.text, where=given.where, base=pip.base)
+    return (InstallWheels(lines=recipe.wheels, index=pip.index, extra_index=pip.extra_index, constraints=constraints),)
+
+
+def _prune(recipe: Recipe) -> Step:
+    prune, level = recipe.prune, recipe.origin("prune", "level")
+    env = dict(recipe.image.env)
+    path = env.get("LD_LIBRARY_PATH", "")
+    return PruneTree(
+        level=prune.level,
+        level_where=level.where if level else recipe.python_where,
+        keep=prune.keep,
+        drop=prune.drop,
+        libraries=prune.libraries,
+        strip=prune.level in _STRIPPING if prune.strip is None else prune.strip,
+        library_path=tuple(path.replace(";", ":").split(":")) if path else (),
+    )
+
+
+def _verify(recipe: Recipe) -> Step:
+    return Verify(
+        imports=recipe.verify.imports,
+        runs=recipe.verify.run,
+        max_size=recipe.verify.max_size,
+        max_size_where=_place(recipe, "verify", "max_size"),
+        volumes=recipe.image.volumes,
+    )
+
+
+def _place(recipe: Recipe, *key: str) -> Where | None:
+    origin = recipe.origin(*key)
+    return origin.where if origin else None

@@ -1,0 +1,35 @@
+"""What a run settles once: which image, which wheel, by digest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class ImagePin:
+    """An image reference as the recipe has it, settled to one platform's image.
+
+    `digest` is the digest of the image's config (`sha256:<hex>`), which names the same bytes on every engine and registry
+    (an engine with the containerd store knows the manifest's instead). `manifest` is the digest that a registry has it
+    under, "" for an image that was never in one.
+    """
+
+    reference: str
+    digest: str
+    platform: str
+    manifest: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class WheelPin:
+    """One wheel, settled: `url` is the canonical address (never a mirror's), or the path of a local wheel file.
+
+    `name` is normalised (PEP 503), `sha256` bare hex, `size` in bytes (0 where the index does not say).
+    """
+
+    name: str
+    version: str
+    filename: str
+    url: str
+    sha256: str
+    size: int = 0

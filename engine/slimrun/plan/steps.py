@@ -1,0 +1,113 @@
+"""What a stage does, as typed values; they become text only where a person reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from slimrun.errors import Where
+    from slimrun.recipe.model import FileCopy, Glob, Image, Level, Pairs, Text, VerifyRun, Wheel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolveImage:
+    """Settle an image reference to one image."""
+
+    role: str
+    reference: str
+    where: Where
+
+    def __str__(self) -> str:
+        return f"{self.role} {self.reference}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakePython:
+    """Take CPython out of the base build's image."""
+
+    image: str
+    where: Where
+
+    def __str__(self) -> str:
+        return f"take CPython out of {self.image}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallWheels:
+    """Settle, download and install what `wheels` names; `index` None means the person's own, else PyPI."""
+
+    lines: tuple[Wheel, ...]
+    index: str | None = None
+    extra_index: tuple[str, ...] = ()
+    constraints: Wheel | None = None
+
+    def __str__(self) -> str:
+        return f"install {', '.join(line.text for line in self.lines)}" if self.lines else "no wheels"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyFiles:
+    """Copy files of the host, or make empty folders."""
+
+    copies: tuple[FileCopy, ...]
+
+    def __str__(self) -> str:
+        return f"copy {', '.join(copy.to for copy in self.copies)}" if self.copies else "no files"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PruneTree:
+    """Keep what is needed, and say why."""
+
+    level: Level
+    level_where: Where
+    keep: tuple[Glob, ...] = ()
+    drop: tuple[Glob, ...] = ()
+    libraries: tuple[Text, ...] = ()
+    strip: bool = False
+    library_path: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"level {self.level}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteImage:
+    """Write layers and config."""
+
+    name: str
+    description: str
+    runtime: str
+    image: Image
+
+    def __str__(self) -> str:
+        return f"layers and config on {self.runtime}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verify:
+    """Load the image, check and run it, then give it its tags."""
+
+    imports: tuple[Text, ...] = ()
+    runs: tuple[VerifyRun, ...] = ()
+    max_size: int | None = None
+    max_size_where: Where | None = None
+    volumes: tuple[str, ...] = ()
+    env: Pairs = field(default=())
+
+    def __str__(self) -> str:
+        what = [f"import {', '.join(item.text for item in self.imports)}"] if self.imports else []
+        what += [f"run {len(self.runs)} command{'s' if len(self.runs) > 1 else ''}"] if self.runs else []
+        return "; ".join(["load, check libraries", *what])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteReport:
+    """Write down what the image holds and why."""
+
+    def __str__(self) -> str:
+        return "why each file is there"
+
+
+Step = ResolveImage | TakePython | InstallWheels | CopyFiles | PruneTree | WriteImage | Verify | WriteReport

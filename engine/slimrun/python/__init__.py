@@ -1,0 +1,1 @@
+"""What we know of CPython and its wheels, read from files and never executed."""

@@ -1,0 +1,39 @@
+"""Which files of this machine the lines of `wheels` lead to: their content is part of what a result is cached by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from slimrun.python.reqfile import logical_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from slimrun.python.requirements import Line
+
+_OPTIONS = ("-r", "--requirement", "-c", "--constraint")
+
+
+def files_read(lines: Iterable[Line]) -> tuple[Path, ...]:
+    """Local wheels and requirements files, those that other files name included; sorted. Ones that are not there are left out."""
+    found: dict[Path, None] = {}
+    todo = [path for line in lines for path in _named(line.text, line.base)]
+    while todo:
+        path = todo.pop()
+        if path in found or not path.is_file():
+            continue
+        found[path] = None
+        if path.suffix == ".txt" or path.suffix == ".in":
+            text = path.read_text(encoding="utf-8", errors="replace")
+            todo += [named for line, _ in logical_lines(text) for named in _named(line, path.parent)]
+    return tuple(sorted(found))
+
+
+def _named(text: str, base: Path) -> Iterator[Path]:
+    for option in _OPTIONS:
+        if text.startswith(option) and (name := text.removeprefix(option).lstrip(" =")):
+            yield base / name
+            return
+    if text.startswith((".", "/")) and text.split(";")[0].strip().endswith(".whl"):
+        yield base / text.split(";")[0].strip()
