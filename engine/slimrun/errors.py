@@ -96,6 +96,14 @@ class BadWheel(ImageFailed):
     """A wheel does not keep to its format, or does not match its hash."""
 
 
+class BadSignature(ImageFailed):
+    """What Debian publishes is not signed by a key of its archive, or not for this suite, or no longer valid."""
+
+
+class PackageNotFound(ImageFailed):
+    """No Debian package satisfies what a recipe names, or what another package depends on."""
+
+
 class FileConflict(ImageFailed):
     """Two distributions, or two entries of `files`, write one path."""
 

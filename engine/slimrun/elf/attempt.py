@@ -1,0 +1,212 @@
+"""One way to complete an output, with glibc from one place: walk the roots, bring in what is missing, until nothing is."""
+
+from __future__ import annotations
+
+from posixpath import basename, dirname, join
+from typing import TYPE_CHECKING
+
+from slimrun.elf.better import Chooser
+from slimrun.elf.family import is_member
+from slimrun.elf.linker import is_musl
+from slimrun.elf.model import Finding, Level, Pulled
+from slimrun.elf.versions import Verdict, compare, need_of
+from slimrun.elf.view import View, lead, place
+from slimrun.elf.walk import Run, Walk
+from slimrun.tree.entry import Kind
+from slimrun.tree.resolve import resolve
+from slimrun.why import Why
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from slimrun.elf.facts import Facts
+    from slimrun.elf.folders import Hit
+    from slimrun.elf.info import ElfInfo
+    from slimrun.elf.model import Extra, Root
+    from slimrun.elf.process import Loaded, Process
+    from slimrun.elf.search import Search
+    from slimrun.elf.supplier import Suppliers
+    from slimrun.tree.entry import Entry
+    from slimrun.tree.tree import Tree
+
+MAX_ROUNDS = 64
+
+
+class Attempt:
+    """The output as it grows; `family` is the number of the supply that glibc comes from, None for the base's own."""
+
+    def __init__(
+        self,
+        output: Tree,
+        roots: Sequence[Root],
+        suppliers: Suppliers,
+        facts: Facts,
+        *,
+        library_path: tuple[str, ...],
+        also: Sequence[Extra],
+        family: int | None = None,
+        identity: str = "",
+    ) -> None:
+        self.view = View(output)
+        self.roots, self.also, self.library_path = roots, also, library_path
+        self.suppliers, self.facts = suppliers, facts
+        self.family, self.identity = family, identity
+        self.pulled: dict[str, Pulled] = {}
+        self.forced: set[str] = set()
+        self.planned: dict[str, str] = {}
+        self.runs: list[Run] = []
+        self.findings: list[Finding] = []
+        self._origins: dict[str, tuple[int, str]] = {}
+        self._whys: dict[str, Why] = {}
+        self._chooser = Chooser(suppliers, facts)
+        self._walk = Walk(self.view, facts)
+        self._root_whys = {root.path: root.why for root in roots}
+
+    def complete(self) -> None:
+        """Walk until a walk changes nothing; what it then found stands in `runs` and `findings`."""
+        for _ in range(MAX_ROUNDS):
+            before = self.view.changes + len(self.planned)
+            walk = Walk(
+                self.view,
+                self.facts,
+                library_path=self.library_path,
+                provide=self._provide,
+                before=self._linker,
+                planned=self.planned,
+            )
+            self._walk = walk
+            self.runs = list(walk.runs(self.roots, self.also))
+            self.findings = walk.findings
+            for run in self.runs:
+                for better in self._chooser.choices(run, self._origins):
+                    self._pull(run.process, better.by, better.name, better.supply, better.search)
+            if self.view.changes + len(self.planned) == before:
+                return
+        text = f"libraries still change after {MAX_ROUNDS} rounds: two supplies replace each other's"
+        self.findings.append(Finding(rule="unsettled", path="/", text=text, level=Level.ERROR))
+
+    def why_of(self, one: Loaded, run_root: Root) -> Why:
+        """Why an object is in the process: pulled, a root, or needed by one that is."""
+        texts: list[str] = []
+        step = one
+        known = self._known(step)
+        while known is None and step.why is not None:
+            texts.append(f"{basename(step.real)} is needed by {step.why.real}")
+            step = step.why
+            known = self._known(step)
+        why = known or run_root.why
+        for text in reversed(texts):
+            why = Why(rule="needed", text=text, because=why)
+        return why
+
+    def _known(self, one: Loaded) -> Why | None:
+        return self._whys.get(one.real) or self._root_whys.get(one.hit.path)
+
+    def why_at(self, path: str) -> Why | None:
+        """Why the file at `path` is there, as far as a walk met it."""
+        for run in self.runs:
+            for one in run.objects:
+                if one.real == path:
+                    return self.why_of(one, run.root)
+        return None
+
+    def force(self, path: str, entry: Entry, supply: str, why: Why) -> None:
+        """Put a path that stays whether a root needs it or not: a member of a replaced glibc family."""
+        self.view.put(path, entry)
+        self.pulled[path] = Pulled(path=path, entry=entry, supply=supply, why=why)
+        self.forced.add(path)
+
+    def allowed(self, name: str, supply: int, process: Process) -> bool:
+        """Whether a supply may give this name: glibc comes from one place, others from any."""
+        return not is_member(name) or self._gives_glibc(supply, process.main.hit.info)
+
+    def _gives_glibc(self, supply: int, program: ElfInfo) -> bool:
+        """Whether libc may come from a supply: it was chosen, or its is the very build that the base has; musl's from any."""
+        if self.family is not None or is_musl(program.interp):
+            return self.family in (None, supply)
+        family = self.suppliers.family(supply, program)
+        return family is not None and self.identity != "" and family.identity == self.identity
+
+    def _linker(self, root: Root, program: Hit) -> None:
+        """Bring in the program's PT_INTERP where it does not open."""
+        interp = program.info.interp
+        if not interp or resolve(self.view, interp) is not None:
+            return
+        for number, supply in enumerate(self.suppliers.supplies):
+            found = resolve(supply.tree, interp)
+            if self._gives_glibc(number, program.info) and found is not None and found.entry.kind is Kind.FILE:
+                real, put = place(self.view, supply.tree, interp)
+                put += lead(self.view, interp, real)
+                why = Why(rule="interpreter", text=f"{interp} starts {program.real}", because=root.why)
+                self._record(real, put, number, interp, why)
+                return
+
+    def _provide(self, process: Process, by: Loaded, name: str, search: Search, *, optional: bool) -> bool:
+        if search.hit is not None or search.fatal is not None:
+            return False
+        second: tuple[int, Hit, Search] | None = None
+        for number in range(len(self.suppliers.supplies)):
+            if not self.allowed(name, number, process):
+                continue
+            there = self.suppliers.search(number, name, by.asker, process.main.asker, self._origins)
+            if there.hit is None:
+                continue
+            need = need_of(by.hit.info, name)
+            if need is None or compare(need, there.hit.info).verdict not in (Verdict.UNMET, Verdict.ABORT):
+                return self._pull(process, by, name, number, there)
+            second = second or (number, there.hit, there)
+        return second is not None and not optional and self._pull(process, by, name, second[0], second[2])
+
+    def _pull(self, process: Process, by: Loaded, name: str, number: int, there: Search) -> bool:
+        supply = self.suppliers.supplies[number]
+        hit, extra = there.hit, self._walk.extra
+        if hit is None:
+            return False
+        if extra is not None and extra.name == name:
+            why = Why(rule="needed", text=f"{name} is opened at run time", because=extra.why)
+        else:
+            why = Why(rule="needed", text=f"{name} is needed by {by.real}", because=self._because(by))
+        real, put = place(self.view, supply.tree, hit.path)
+        self._record(real, put, number, hit.path, why)
+        for variant in there.variants:
+            also, put = place(self.view, supply.tree, variant.path)
+            reason = Why(rule="hwcaps", text=f"{also} is {name} for CPUs of {variant.hwcaps}", because=why)
+            self._record(also, put, number, variant.path, reason)
+        self._walk.folders.forget()
+        again = process.loader.search(name, by.asker, process.main.asker)
+        if again.hit is not None and again.hit.real == real:
+            return True
+        if again.hit is not None:
+            # A copy that was found too old still comes first: its name leads to the new one from now on.
+            self._record(real, lead(self.view, self._named(again.hit.path), real), number, hit.path, why)
+        elif hit.how in ("cache", "default") or process.loader.linker.musl:
+            self.planned[name] = real
+        else:
+            self._record(real, lead(self.view, self._named(hit.path), real), number, hit.path, why)
+            self._walk.folders.forget()
+            if process.loader.search(name, by.asker, process.main.asker).hit is None:
+                self.planned[name] = real
+        self._walk.folders.forget()
+        return True
+
+    def _named(self, path: str) -> str:
+        """A path as it was put together, its folder without links or dots."""
+        folder = resolve(self.view, dirname(path))
+        return join(folder.path, basename(path)) if folder is not None else path
+
+    def _record(self, real: str, put: Sequence[str], number: int, origin: str, why: Why) -> None:
+        self._origins.setdefault(real, (number, origin))
+        if real in put:
+            self._whys[real] = why
+        name = self.suppliers.supplies[number].name
+        for path in put:
+            entry = self.view.stat(path)
+            if entry is not None:
+                self.pulled[path] = Pulled(path=path, entry=entry, supply=name, why=why)
+
+    def _because(self, one: Loaded) -> Why:
+        step: Loaded = one
+        while step.why is not None:
+            step = step.why
+        root = next((root for root in self.roots if root.path == step.hit.path), self.roots[0])
+        return self.why_of(one, root)

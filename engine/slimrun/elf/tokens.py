@@ -1,0 +1,34 @@
+"""$ORIGIN, $LIB and $PLATFORM in names and search paths, as elf/dl-load.c substitutes them."""
+
+from __future__ import annotations
+
+import re
+from posixpath import dirname
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from slimrun.elf.linker import Linker
+
+# is_dst takes the longest name that there is: `$ORIGINAL` is another token, and unknown ones stay as they are.
+TOKEN = re.compile(r"\$(?:\{(ORIGIN|LIB|PLATFORM)\}|(ORIGIN|LIB|PLATFORM)(?![A-Za-z0-9_]))")
+
+
+def expand(text: str, origin: str, linker: Linker) -> str:
+    """`text` with its tokens replaced; `origin` is the folder of the file that says it."""
+    if "$" not in text:
+        return text
+    values = {"ORIGIN": origin, "LIB": linker.lib, "PLATFORM": linker.platform}
+    return TOKEN.sub(lambda match: values[match[1] or match[2]], text)
+
+
+def folders(text: str | None, path: str, linker: Linker, *, separators: str = ":") -> tuple[str, ...]:
+    """The folders of an RPATH, RUNPATH or LD_LIBRARY_PATH that the file at `path` says; "" means the working folder.
+
+    A string that is empty as a whole names none; each folder counts once, its slashes at the end cut off.
+    """
+    if not text:
+        return ()
+    origin = dirname(path)
+    parts = re.split(f"[{separators}]", text)
+    expanded = (expand(part, origin, linker) for part in parts)
+    return tuple(dict.fromkeys((part.rstrip("/") or "/") if part else "" for part in expanded))

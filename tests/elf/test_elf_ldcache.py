@@ -1,0 +1,132 @@
+"""ld.so.cache: a round trip, and what ldconfig and the real loader make of ours."""
+
+from __future__ import annotations
+
+import random
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from slimrun.elf import ldcache
+from slimrun.elf.ldcache import Cached
+from slimrun.tree.entry import file, link
+from slimrun.tree.tree import Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from elf_bench import Bench, Chroot
+
+LDCONFIG = shutil.which("ldconfig", path="/usr/sbin:/sbin")
+NAMES = ["libz.so.1", "liba.so", "liba.so.10", "liba.so.9", "liba-b.so", "libA.so", "lib1.so", "libé.so"]
+
+
+def line(name: str, path: str = "", flags: int = 0x303, hwcaps: str = "") -> Cached:
+    return Cached(name, path or f"/opt/{hwcaps or 'plain'}/{name}", flags, hwcaps)
+
+
+def test_round_trip_in_any_order() -> None:
+    lines = [line(name, hwcaps=level) for name in NAMES for level in ("", "x86-64-v2", "x86-64-v3")]
+    data = ldcache.write(lines)
+    for seed in range(5):
+        random.Random(seed).shuffle(lines)
+        assert ldcache.write(lines) == data
+    assert set(ldcache.read(data)) == set(lines)
+    assert [one.hwcaps for one in ldcache.read(data)][:3] == ["x86-64-v3", "x86-64-v2", ""]
+
+
+def test_other_byte_order() -> None:
+    lines = [line(name, flags=0x403) for name in NAMES]
+    data = ldcache.write(lines, little=False)
+    assert set(ldcache.read(data, little=False)) == set(lines)
+
+
+def test_names_are_ordered_as_ldconfig_orders_them() -> None:
+    assert sorted(["liba.so.10", "liba.so.9", "liba.so", "liba.so.9a", "liba.so.x"], key=ldcache.order_key) == [
+        "liba.so",
+        "liba.so.x",
+        "liba.so.9",
+        "liba.so.9a",
+        "liba.so.10",
+    ]
+
+
+def test_cache_of_this_machine() -> None:
+    place = Path(ldcache.PATH)
+    if LDCONFIG is None or not place.exists():
+        pytest.skip("no ldconfig or no ld.so.cache here")
+    shown = subprocess.run([LDCONFIG, "-p"], capture_output=True, text=True, check=True).stdout
+    pairs = re.findall(r"^\t(\S+) \(.*\) => (\S+)$", shown, re.M)
+    lines = ldcache.read(place.read_bytes())
+    assert [(one.name, one.path) for one in lines] == pairs
+    assert [one.name for one in lines] == sorted((one.name for one in lines), key=ldcache.order_key, reverse=True)
+
+
+def test_ldconfig_accepts_ours(tmp_path: Path) -> None:
+    if LDCONFIG is None:
+        pytest.skip("no ldconfig here")
+    (tmp_path / "cache").write_bytes(
+        ldcache.write([line(name) for name in NAMES] + [line("libz.so.1", hwcaps="x86-64-v3")])
+    )
+    shown = subprocess.run([LDCONFIG, "-p", "-C", str(tmp_path / "cache")], capture_output=True, text=True, check=True)
+    assert shown.stderr == ""
+    assert shown.stdout.startswith(f"{len(NAMES) + 1} libs found")
+    assert 'libz.so.1 (libc6,x86-64, hwcap: "x86-64-v3") => /opt/x86-64-v3/libz.so.1' in shown.stdout
+
+
+def test_loader_accepts_ours(bench: Bench, chroot: Callable[[dict[str, Path]], Chroot]) -> None:
+    """A program whose libraries only the cache finds, in a root of its own; any x86-64-v2 machine takes the variant."""
+    text = "#include <stdio.h>\n__attribute__((constructor)) static void say(void) {{ puts({}); }}\n"
+    here, variant = (bench.object(word, text.format(f'"{word}"')) for word in ("here", "variant"))
+    names = ["libone.so.1", "libone.so.10", "libone.so.9", "libtwo.so", "lib2.so"]
+    for name in names:
+        bench.lib(f"odd/{name}", soname=name, source=here)
+    bench.lib("odd/v2/libtwo.so", soname="libtwo.so", source=variant)
+    exe = bench.exe("exe", names)
+    root = chroot({"/exe": exe, **{f"/odd/{name}": bench / f"odd/{name}" for name in (*names, "v2/libtwo.so")}})
+    assert "libone.so.1: cannot open shared object file" in root.run("/exe")
+    lines = [line(name, f"/odd/{name}") for name in names]
+    root.write(ldcache.PATH, ldcache.write(lines))
+    assert root.run("/exe") == "here\n" * len(names)
+    if not Path("/proc/cpuinfo").exists() or "sse4_2" not in Path("/proc/cpuinfo").read_text():
+        pytest.skip("not an x86-64-v2 machine: nothing takes the variant")
+    root.write(ldcache.PATH, ldcache.write([*lines, line("libtwo.so", "/odd/v2/libtwo.so", hwcaps="x86-64-v2")]))
+    assert sorted(root.run("/exe").split()) == ["here"] * (len(names) - 1) + ["variant"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_hostile_bytes_are_no_cache(data: st.DataObject) -> None:
+    good = ldcache.write([line(name, hwcaps=level) for name in NAMES for level in ("", "x86-64-v2")])
+    raw = bytearray(good)
+    for _ in range(data.draw(st.integers(1, 6))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    assert isinstance(ldcache.read(bytes(raw[: data.draw(st.integers(0, len(raw)))])), tuple)
+
+
+def test_old_prefix_and_what_is_none() -> None:
+    data = ldcache.write([line("libz.so.1")])
+    assert ldcache.read(b"ld.so-1.7.0\0" + bytes(4) + data) == (line("libz.so.1"),)
+    assert ldcache.read(b"ld.so-1.7.0\0" + bytes(64)) == ()
+    assert ldcache.read(b"") == ()
+
+
+def test_regenerate_keeps_what_opens() -> None:
+    kept, gone, new = line("libkept.so"), line("libgone.so"), line("libnew.so")
+    tree = Tree(
+        {
+            kept.path: link("real"),
+            "/opt/plain/real": file(b"x"),
+            new.path: file(b"y"),
+            ldcache.PATH: file(ldcache.write([kept, gone])),
+        }
+    )
+    assert ldcache.regenerate(tree, [new]) == ldcache.write([kept, new])
+    assert ldcache.regenerate(tree.without([ldcache.PATH]), [gone]) is None
+    assert ldcache.regenerate(Tree(), []) is None
