@@ -9,13 +9,13 @@ import hashlib
 import tarfile
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, BinaryIO, Literal, Self
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 from slimrun.errors import BadArchive
 from slimrun.tree.entry import Entry, Extent, Inline, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 XATTR = "SCHILY.xattr."
@@ -47,7 +47,7 @@ class Member:
 
 def read_tar(file: Path, *, what: str = "") -> tuple[Member, ...]:
     """The members of an uncompressed tar on disk, in file order, with digests; raises BadArchive."""
-    with _reading(what or str(file)), file.open("rb") as raw, _open(raw, "r:") as archive:
+    with _reading(what or str(file)), file.open("rb") as raw, _open(raw) as archive:
         found = []
         for info in archive:
             found.append(_member(info, lambda info: _lying(file, raw, archive, info)))
@@ -57,21 +57,7 @@ def read_tar(file: Path, *, what: str = "") -> tuple[Member, ...]:
         return tuple(found)
 
 
-def stream_tar(stream: BinaryIO, add: Callable[[BinaryIO], Entry], *, what: str = "") -> Iterator[Member]:
-    """The members of a tar as they arrive; `add` takes each file's bytes and answers with the entry that keeps them."""
-
-    def keep(info: tarfile.TarInfo) -> Entry:
-        source = archive.extractfile(info)
-        assert source is not None
-        return add(source)  # type: ignore[arg-type]
-
-    with _reading(what), _open(stream, "r|") as archive:
-        for info in archive:
-            yield _member(info, keep)
-            archive.members = []  # type: ignore[attr-defined] # tarfile remembers every member; an image has a hundred thousand
-
-
-def plain(members: Iterator[Member] | tuple[Member, ...]) -> dict[str, Entry]:
+def plain(members: Iterable[Member]) -> dict[str, Entry]:
     """Path to entry for a tar without whiteouts: later names win, hard links share an inode; raises BadArchive."""
     entries: dict[str, Entry] = {}
     for member in members:
@@ -111,15 +97,16 @@ class _Info(tarfile.TarInfo):
             info = super().fromtarfile(tarfile_)
         except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:  # type: ignore[attr-defined]
             raise tarfile.ReadError(str(error)) from error
-        if info.size < 0:  # before Python 3.11.14 tarfile goes backwards over it, for ever
-            msg = f"{info.name} has a negative size"
+        # tarfile takes a size that is no number for 0, and before Python 3.11.14 goes backwards over a negative one, for ever.
+        if info.size < 0 or not info.pax_headers.get("size", "0").isdecimal():
+            msg = f"{info.name} has a size that is none"
             raise tarfile.ReadError(msg)
         return info
 
 
-def _open(stream: BinaryIO, mode: Literal["r:", "r|"]) -> tarfile.TarFile:
+def _open(stream: BinaryIO) -> tarfile.TarFile:
     """UTF-8 whatever the locale says: names are part of what is digested."""
-    return tarfile.open(fileobj=stream, mode=mode, tarinfo=_Info, encoding="utf-8", errors="surrogateescape")
+    return tarfile.open(fileobj=stream, mode="r:", tarinfo=_Info, encoding="utf-8", errors="surrogateescape")
 
 
 def _member(info: tarfile.TarInfo, content: Callable[[tarfile.TarInfo], Entry]) -> Member:

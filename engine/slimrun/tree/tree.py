@@ -6,12 +6,13 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from posixpath import dirname, join
 from types import MappingProxyType
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
-from slimrun.tree.entry import Entry, Kind, folder
+from slimrun.tree.entry import Entry, Kind, folder, from_row
 from slimrun.tree.resolve import Resolved, resolve
 
 ROOT = folder()
+Row = tuple[Any, ...]
 
 
 class TreeSource(Protocol):
@@ -60,11 +61,11 @@ class Tree(Mapping[str, Entry]):
     def __repr__(self) -> str:
         return f"<Tree of {len(self)} paths>"
 
-    def __getstate__(self) -> dict[str, Entry]:
-        return self._entries
+    def __getstate__(self) -> list[Row]:
+        return [(path, *entry.row()) for path, entry in self._entries.items()]
 
-    def __setstate__(self, state: dict[str, Entry]) -> None:
-        self._entries, self._children = state, None
+    def __setstate__(self, rows: list[Row]) -> None:
+        self._entries, self._children = {row[0]: from_row(row[1:]) for row in rows}, None
 
     def stat(self, path: str) -> Entry | None:
         """The entry at exactly this path; implied folders answer as 0755."""
@@ -161,7 +162,7 @@ class Tree(Mapping[str, Entry]):
 
 def _from_sorted(entries: dict[str, Entry]) -> Tree:
     tree = Tree.__new__(Tree)
-    tree.__setstate__(entries)
+    tree._entries, tree._children = entries, None
     return tree
 
 
