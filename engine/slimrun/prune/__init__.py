@@ -1,0 +1,1 @@
+"""What of a tree is kept, what goes, and why."""

@@ -1,0 +1,121 @@
+"""What of CPython no running program reads: named groups, one table, with what each is and what its absence breaks.
+
+Evidence: ELF.md section 5 (bytes measured one step after another, imports checked after each). Module-level pruning by import
+scans is not safe; whole named groups are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from slimrun.prune.globs import Matcher
+
+if TYPE_CHECKING:
+    from slimrun.python.interpreter import Interpreter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Paths that go from level `safe` on; patterns know {prefix}, {stdlib}, {dynload}, {scripts} and {site}."""
+
+    name: str
+    text: str
+    breaks: str
+    patterns: tuple[str, ...]
+
+
+GROUPS = (
+    Group(
+        name="site",
+        text="a distribution of the base build: distributions come from `wheels` alone",
+        breaks="pip and setuptools in the image",
+        patterns=("{site}/*",),
+    ),
+    Group(
+        name="headers",
+        text="a header or build file, read only by compilers",
+        breaks="building extension modules in the image",
+        patterns=(
+            "{prefix}/include",
+            "{prefix}/lib/pkgconfig",
+            "{stdlib}/config-*",
+            "{stdlib}/config",
+            "{prefix}/**/*.a",
+            "{scripts}/python*-config",
+        ),
+    ),
+    Group(
+        name="tests",
+        text="a test of the standard library",
+        breaks="python -m test, test.support",
+        patterns=(
+            "{stdlib}/test",
+            "{stdlib}/*/test",
+            "{stdlib}/*/tests",
+            "{stdlib}/idlelib/idle_test",
+            "{dynload}/_test*.so",
+            "{dynload}/_ctypes_test*.so",
+            "{dynload}/_xxtestfuzz*.so",
+            "{dynload}/_xxsubinterpreters*.so",
+            "{dynload}/xxlimited*.so",
+            "{dynload}/xxsubtype*.so",
+        ),
+    ),
+    Group(
+        name="idle",
+        text="IDLE or the turtle demonstrations",
+        breaks="idle, turtledemo",
+        patterns=("{stdlib}/idlelib", "{stdlib}/turtledemo", "{scripts}/idle*"),
+    ),
+    Group(
+        name="tk",
+        text="the Tk interface",
+        breaks="tkinter, turtle",
+        patterns=("{stdlib}/tkinter", "{stdlib}/turtle.py", "{dynload}/_tkinter*.so"),
+    ),
+    Group(
+        name="ensurepip",
+        text="pip's installer",
+        breaks="ensurepip, venv with pip",
+        patterns=("{stdlib}/ensurepip", "{scripts}/pip*", "{scripts}/easy_install*", "{scripts}/wheel*"),
+    ),
+    Group(
+        name="docs",
+        text="documentation",
+        breaks="the topics of help()",
+        patterns=("{stdlib}/pydoc_data", "{prefix}/share/man", "{prefix}/share/doc", "{scripts}/pydoc*"),
+    ),
+    Group(
+        name="scripts",
+        text="a script of the base build",
+        breaks="the 2to3 command",
+        patterns=("{scripts}/2to3*",),
+    ),
+    Group(
+        name="bytecode",
+        text="byte code, made anew by the interpreter or not at all (prune.bytecode: drop)",
+        breaks="start-up time where the root is read-only",
+        patterns=("{stdlib}/**/__pycache__", "{stdlib}/**/*.pyc"),
+    ),
+)
+
+
+class Rules:
+    """The table for one interpreter."""
+
+    def __init__(self, interpreter: Interpreter) -> None:
+        names = {
+            "prefix": interpreter.prefix,
+            "stdlib": interpreter.stdlib,
+            "dynload": interpreter.dynload,
+            "scripts": interpreter.scripts,
+            "site": interpreter.site_packages,
+        }
+        self._groups = tuple(
+            (group, Matcher(pattern.format(**names) for pattern in group.patterns)) for group in GROUPS
+        )
+
+    def group(self, path: str) -> Group | None:
+        """The first group that a path belongs to."""
+        return next((group for group, matcher in self._groups if matcher.match(path)), None)

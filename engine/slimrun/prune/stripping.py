@@ -1,0 +1,76 @@
+"""Symbols out of what a recipe keeps, and the wheels' RECORDs brought up to date with it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from base64 import urlsafe_b64encode
+from dataclasses import replace
+from posixpath import dirname, normpath
+from typing import TYPE_CHECKING
+
+from slimrun.errors import BadElf
+from slimrun.prune.strip import strip
+from slimrun.tree.tree import Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from slimrun.cache.store import Pack
+    from slimrun.elf.facts import Facts
+    from slimrun.prune.prune import Pruned
+    from slimrun.tree.entry import Entry
+
+LAYERS = ("python", "packages", "wheels", "system")
+
+
+def strip_layers(pruned: Pruned, pack: Pack, facts: Facts) -> Pruned:
+    """The same result, every ELF file of CPython, wheels and their libraries stripped; `files` stay as they are."""
+    layers = tuple((name, _stripped(tree, pack, facts) if name in LAYERS else tree) for name, tree in pruned.layers)
+    return replace(pruned, layers=layers)
+
+
+def _stripped(tree: Tree, pack: Pack, facts: Facts) -> Tree:
+    changed: dict[str, Entry] = {}
+    done: dict[str, Entry] = {}
+    for path, entry in tree.files():
+        if not _sound(path, entry, facts):
+            continue
+        if entry.digest not in done:
+            data = strip(entry.read())
+            done[entry.digest] = entry if data is None else pack.add(data)
+        new = done[entry.digest]
+        if new.digest != entry.digest:
+            changed[path] = replace(entry, size=new.size, digest=new.digest, content=new.content)
+    return tree.merge(Tree(changed), Tree(_records(tree, changed, pack)))
+
+
+def _sound(path: str, entry: Entry, facts: Facts) -> bool:
+    """Whether a file is ELF that a loader would take; damaged ELF is somebody's test data, and stays as it is."""
+    try:
+        return facts.facts(path, entry) is not None
+    except BadElf:
+        return False
+
+
+def _records(tree: Tree, changed: Mapping[str, Entry], pack: Pack) -> dict[str, Entry]:
+    """The RECORD files that list a changed path, with its new hash and size (PEP 376, PEP 427)."""
+    found = {}
+    for path, entry in tree.files():
+        if not path.endswith(".dist-info/RECORD"):
+            continue
+        site = dirname(dirname(path))
+        rows = list(csv.reader(io.StringIO(entry.read().decode())))
+        new = [_row(row, changed.get(normpath(f"{site}/{row[0]}"))) for row in rows if row]
+        if new != rows:
+            text = io.StringIO()
+            csv.writer(text, lineterminator="\n").writerows(new)
+            found[path] = pack.add(text.getvalue().encode(), mode=entry.mode)
+    return found
+
+
+def _row(row: list[str], entry: Entry | None) -> list[str]:
+    if entry is None:
+        return row
+    digest = urlsafe_b64encode(bytes.fromhex(entry.digest)).rstrip(b"=").decode()
+    return [row[0], f"sha256={digest}", str(entry.size)]
