@@ -1,0 +1,96 @@
+"""A tree as a layer: a tar whose bytes depend on the tree alone (OCI image-spec, layer.md)."""
+
+from __future__ import annotations
+
+import tarfile
+from dataclasses import dataclass, replace
+from posixpath import dirname
+from typing import TYPE_CHECKING
+
+from slimrun.tree.entry import Entry, Kind, file, folder
+from slimrun.tree.tar import XATTR
+from slimrun.tree.tree import Tree
+
+if TYPE_CHECKING:
+    from slimrun.cache.store import Blob, Cache
+
+_TYPES = {
+    Kind.DIR: tarfile.DIRTYPE,
+    Kind.LINK: tarfile.SYMTYPE,
+    Kind.CHAR: tarfile.CHRTYPE,
+    Kind.BLOCK: tarfile.BLKTYPE,
+    Kind.FIFO: tarfile.FIFOTYPE,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """A layer in the cache's blobs: `diff_id` is the bare sha256 hex of its uncompressed tar, `content` the bytes of its files.
+
+    `name` says what it holds: `python`, `wheels`, `files`, `system`; `base` for the runtime's own.
+    """
+
+    name: str
+    diff_id: str
+    content: int
+
+
+def write_layer(tree: Tree, cache: Cache, *, name: str, epoch: int) -> Layer:
+    """Write a tree as a layer into the cache.
+
+    Sorted paths, numeric owners without names, every time `epoch` (seconds), pax records only where a value does not fit
+    the ustar header; names of one file become hard links to the first of them.
+    """
+    first: dict[Entry, str] = {}
+    with cache.new_blob() as blob, _open(blob) as archive:
+        for path, entry in tree.items():
+            info = _info(path, entry, epoch)
+            # All facts, not the inode alone: two layers may have given one inode's name to two files.
+            same = first.setdefault(replace(entry, content=None), path) if entry.inode else path
+            if same != path:
+                info.type, info.linkname, info.size = tarfile.LNKTYPE, same.lstrip("/"), 0
+                archive.addfile(info)
+            elif entry.kind is Kind.FILE:
+                with entry.open() as stream:
+                    archive.addfile(info, stream)
+            else:
+                archive.addfile(info)
+    return Layer(name=name, diff_id=blob.digest, content=tree.size())
+
+
+def with_parents(tree: Tree, below: Tree) -> Tree:
+    """The tree with an entry for each folder above its paths: as the file system `below` has it, else 0755, owner 0:0."""
+    parents: dict[str, Entry] = {}
+    for path in tree:
+        parent = dirname(path)
+        while parent != "/" and parent not in parents and parent not in tree:
+            known = below.stat(parent)
+            parents[parent] = known if known is not None and known.kind is Kind.DIR else folder()
+            parent = dirname(parent)
+    return Tree({**parents, **tree})
+
+
+def whiteouts(paths: tuple[str, ...]) -> Tree:
+    """Markers that hide paths of lower layers."""
+    return Tree({f"{dirname(path).rstrip('/')}/.wh.{path.rpartition('/')[2]}": _EMPTY for path in paths})
+
+
+_EMPTY = file(b"")
+
+
+def _open(blob: Blob) -> tarfile.TarFile:
+    """UTF-8 whatever the locale says."""
+    return tarfile.open(  # type: ignore[no-any-return,call-overload]
+        fileobj=blob, mode="w|", format=tarfile.PAX_FORMAT, encoding="utf-8", errors="surrogateescape"
+    )
+
+
+def _info(path: str, entry: Entry, epoch: int) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(path.lstrip("/"))
+    info.type = _TYPES.get(entry.kind, tarfile.REGTYPE)
+    info.mode, info.uid, info.gid, info.mtime = entry.mode, entry.uid, entry.gid, epoch
+    info.size = entry.size if entry.kind is Kind.FILE else 0
+    info.linkname = entry.target
+    info.devmajor, info.devminor = entry.device
+    info.pax_headers = {XATTR + name: value.decode("utf-8", "surrogateescape") for name, value in entry.xattrs}
+    return info
