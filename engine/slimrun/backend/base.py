@@ -1,0 +1,154 @@
+"""What the stages need of a backend: six operations, so that everything else is written once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from slimrun.cache.store import Cache
+    from slimrun.oci.config import Config
+    from slimrun.plan.pins import ImagePin
+    from slimrun.tree.tree import Tree
+
+LABEL_RUN = "io.slimrun.run"
+LABEL_STAGE = "io.slimrun.stage"
+# An engine puts these into every container, whatever the image has: no backend reads them out of an image's folders.
+ENGINE_FILES = frozenset({"/.dockerenv", "/etc/hostname", "/etc/hosts", "/etc/mtab", "/etc/resolv.conf"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layered:
+    """A whole image: its config, the bytes of files in each of its layers, and the tree they make.
+
+    The layers are blobs in the cache by `config.diff_ids`.
+    """
+
+    config: Config
+    sizes: tuple[int, ...]
+    tree: Tree
+
+
+class ImageSource(Protocol):
+    """An image that is at hand, read without starting it."""
+
+    @property
+    def env(self) -> tuple[tuple[str, str], ...]:
+        """The environment that its config sets."""
+        ...
+
+    def target(self, path: str) -> str | None:
+        """The path itself, or where a link at that path leads (one step, absolute); None where there is nothing."""
+        ...
+
+    def tree(self, folders: Sequence[str]) -> Tree:
+        """These folders with all below them; of a link the link alone; what is not there is left out.
+
+        The folders above them must not be links: `/usr/lib/x86_64-linux-gnu`, not `/lib/x86_64-linux-gnu`.
+        """
+        ...
+
+    def layered(self) -> Layered:
+        """The image's own layers and config: for a runtime base, which is kept whole."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How a command runs in a finished image: root file system read-only, no capabilities, no new privileges, always.
+
+    `timeout` is in seconds; `tmpfs` are paths that are writable and empty.
+    """
+
+    env: tuple[tuple[str, str], ...] = ()
+    network: bool = False
+    timeout: float = 60.0
+    tmpfs: tuple[str, ...] = ("/tmp", "/dev/shm")
+    entrypoint: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """What a command did; `exit` is None where it ran out of time, `note` says what running it here cannot prove."""
+
+    exit: int | None
+    stdout: str
+    stderr: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotRun:
+    """A command could not be tried at all, which says nothing about the image; `reason` completes "skipped: "."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """An image to load: its config, whose layers are blobs in the cache, and the tags it is to have.
+
+    `size` is the bytes of the files in all its layers, `base` the runtime that it stands on, None for scratch.
+    """
+
+    config: Config
+    tags: tuple[str, ...]
+    size: int
+    base: ImagePin | None = None
+
+
+class Backend(Protocol):
+    """Where images come from and run. Every method raises errors of slimrun only."""
+
+    name: str
+
+    def platform(self) -> str:
+        """The platform that images are made for when a recipe names none: `linux/amd64`."""
+        ...
+
+    def resolve_image(self, reference: str) -> ImagePin:
+        """Settle a reference, pulling the image where the settings say so; raises ImageNotFound, RegistryUnreachable."""
+        ...
+
+    def open_image(self, pin: ImagePin) -> ImageSource:
+        """An image for reading; raises ImageNotFound where it is gone and cannot be had again."""
+        ...
+
+    def load(self, image: Finished) -> str:
+        """Make a finished image runnable under a name of its own, and return that name; `tag` or `discard` it then."""
+        ...
+
+    def run(self, image: str, argv: Sequence[str], limits: Limits) -> Ran | NotRun:
+        """Run a command in a loaded image, as the image's user; what was started is gone when this returns.
+
+        The answer is NotRun where this backend cannot run anything on this machine.
+        """
+        ...
+
+    def tag(self, image: str, finished: Finished) -> None:
+        """Give a loaded image its tags, and drop the name that `load` gave it."""
+        ...
+
+    def discard(self, image: str) -> None:
+        """Remove a loaded image that did not pass."""
+        ...
+
+    def has(self, image: Finished) -> bool:
+        """Whether exactly this image is there under its first tag, in one request."""
+        ...
+
+    def clean(self) -> tuple[str, ...]:
+        """Remove what runs that died have left; answers with a line for each thing removed."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class MakeBackend(Protocol):
+    """What a backend's module offers under the name `make`."""
+
+    def __call__(self, cache: Cache) -> Backend: ...

@@ -1,0 +1,284 @@
+"""The Docker backend: images come from an engine, are read through containers that never start, and run there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import uuid
+from contextlib import contextmanager
+from posixpath import dirname, join
+from typing import TYPE_CHECKING, Any
+
+from slimrun.backend.base import ENGINE_FILES, LABEL_RUN, LABEL_STAGE, Finished, Layered, Limits, Ran
+from slimrun.backend.host import choose_host, image_facts
+from slimrun.backend.layers import cached_layers, known_layers
+from slimrun.errors import ImageNotFound
+from slimrun.events import Progress
+from slimrun.oci.archive import archive_chunks, read_archive
+from slimrun.oci.config import Config, read_config
+from slimrun.plan.pins import ImagePin
+from slimrun.recipe.reference import mirror, parse_reference
+from slimrun.tree.tar import plain, read_tar
+from slimrun.tree.tree import Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from slimrun.backend.docker import Engine
+    from slimrun.cache.store import Cache
+    from slimrun.events import Emit
+    from slimrun.settings import Settings
+    from slimrun.tree.tar import Member
+
+REPOSITORY = "slimrun.invalid/unverified"
+OUTPUT_LINES = 2000
+
+
+class DockerBackend:
+    """Six operations on a Docker Engine; everything it creates carries labels and is gone afterwards."""
+
+    name = "docker"
+
+    def __init__(self, settings: Settings, cache: Cache, emit: Emit, environ: Mapping[str, str]) -> None:
+        self._settings, self._cache, self._emit = settings, cache, emit
+        self._host = choose_host(settings.docker, environ)
+        self._connected: Engine | None = None
+        self._run = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+
+    def platform(self) -> str:
+        """The engine's own platform."""
+        facts = self.engine.version()
+        return f"{facts['Os']}/{facts['Arch']}"
+
+    def resolve_image(self, reference: str) -> ImagePin:
+        """The image as the engine has it, pulled first where docker.pull says so."""
+        address = mirror(reference, self._settings.mirrors.images)
+        pull = self._settings.docker.pull
+        facts = None if pull == "always" else self.engine.inspect_image(address)
+        if facts is None and pull != "never":
+            self._pull(address)
+            facts = self.engine.inspect_image(address)
+        if facts is None:
+            msg = f"the engine has no image {address}, and docker.pull is `never`"
+            raise ImageNotFound(msg, hint=f"`docker pull {address}`, or set docker.pull to `missing`")
+        return _pin(reference, facts)
+
+    def open_image(self, pin: ImagePin) -> DockerImage:
+        """The image by its digest; one that the engine lost is pulled again by the digest it had in its registry."""
+        facts = self.engine.inspect_image(pin.digest)
+        if facts is None and pin.manifest and self._settings.docker.pull != "never":
+            address = parse_reference(mirror(pin.reference, self._settings.mirrors.images))
+            self._pull(f"{address.registry}/{address.repository}@{pin.manifest}")
+            facts = self.engine.inspect_image(pin.digest)
+        if facts is None:
+            msg = f"the engine no longer has {pin.reference} ({pin.digest})"
+            raise ImageNotFound(msg, hint="run with --refresh to settle the image anew")
+        return DockerImage(self, pin, facts)
+
+    def load(self, image: Finished) -> str:
+        """Load the image under a name that no person uses."""
+        name = f"{REPOSITORY}:{image.config.digest()[:12]}-{self._run}"
+        self.engine.load(archive_chunks(image.config, [name], self._cache))
+        return name
+
+    def run(self, image: str, argv: Sequence[str], limits: Limits) -> Ran:
+        """Run a command as the image's user in a container of its own."""
+        options: dict[str, Any] = {
+            "read_only": True,
+            "cap_drop": ["ALL"],
+            "security_opt": ["no-new-privileges"],
+            "network_mode": (self._settings.docker.network or "bridge") if limits.network else "none",
+            "tmpfs": dict.fromkeys(limits.tmpfs, "mode=1777"),
+            "environment": dict(limits.env),
+        }
+        if limits.entrypoint is not None:
+            options["entrypoint"] = list(limits.entrypoint)
+        with self.container(image, list(argv), "verify", **options) as container:
+            self.engine.start(container)
+            status = self.engine.wait(container, limits.timeout)
+            return Ran(
+                exit=status,
+                stdout=self.engine.logs(container, stderr=False, tail=OUTPUT_LINES),
+                stderr=self.engine.logs(container, stderr=True, tail=OUTPUT_LINES),
+            )
+
+    def tag(self, image: str, finished: Finished) -> None:
+        """Give the image its tags, then take away the name it was loaded under."""
+        for tag in finished.tags:
+            self.engine.tag(image, tag)
+        self.engine.remove_image(image)
+
+    def discard(self, image: str) -> None:
+        """Remove a loaded image."""
+        self.engine.remove_image(image)
+
+    def has(self, image: Finished) -> bool:
+        """Whether the first tag leads to these layers and this config; the engine's Id differs between its stores."""
+        name = image.tags[0]
+        facts = image_facts(self._host, name, timeout=self._settings.docker.timeout) or self.engine.inspect_image(name)
+        if facts is None or not {*image.tags} <= {*facts["RepoTags"]}:
+            return False
+        if facts["Id"] == f"sha256:{image.config.digest()}":
+            return True
+        return _same_config(_config(facts), image.config)
+
+    def clean(self) -> tuple[str, ...]:
+        """Remove containers and unverified images of runs that died."""
+        removed = []
+        for found in self.engine.containers(LABEL_RUN):
+            if not _alive(found["Labels"].get(LABEL_RUN, "")):
+                self.engine.remove_container(found["Id"])
+                removed.append(f"container {found['Id'][:12]} ({found['Labels'].get(LABEL_STAGE, '')})")
+        for name in self.engine.images(REPOSITORY):
+            if not _alive(name.rpartition(":")[2].partition("-")[2]):
+                self.engine.remove_image(name)
+                removed.append(f"image {name}")
+        return tuple(removed)
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connected is not None:
+            self._connected.close()
+
+    @property
+    def engine(self) -> Engine:
+        """The connection, opened when it is first needed."""
+        if self._connected is None:
+            from slimrun.backend.docker import Engine
+
+            self._connected = Engine(self._host, timeout=self._settings.docker.timeout, cache=self._cache)
+        return self._connected
+
+    @property
+    def cache(self) -> Cache:
+        """The cache that images are spooled into."""
+        return self._cache
+
+    @contextmanager
+    def container(self, image: str, argv: list[str], stage: str, **options: Any) -> Iterator[str]:
+        """A container for the length of a block, removed however the block ends."""
+        labels = {LABEL_RUN: self._run, LABEL_STAGE: stage}
+        container = self.engine.create(image, argv, labels, **options)
+        try:
+            yield container
+        finally:
+            self.engine.remove_container(container)
+
+    def _pull(self, address: str) -> None:
+        layers: dict[str, tuple[int, int]] = {}
+        for record in self.engine.pull(address):
+            detail = record.get("progressDetail") or {}
+            if record.get("status") == "Downloading" and detail.get("total"):
+                layers[record["id"]] = detail["current"], detail["total"]
+                done, total = (sum(column) for column in zip(*layers.values(), strict=True))
+                self._emit(Progress(what=f"pull {address}", done=done, total=total))
+
+
+class DockerImage:
+    """An image in the engine; its file system is read through one container that is created and never started."""
+
+    def __init__(self, backend: DockerBackend, pin: ImagePin, facts: dict[str, Any]) -> None:
+        self._backend, self._pin = backend, pin
+        self._config = _config(facts)
+
+    @property
+    def env(self) -> tuple[tuple[str, str], ...]:
+        """The environment of the image's config."""
+        return self._config.env
+
+    def target(self, path: str) -> str | None:
+        """One step of a link, as the engine resolves it."""
+        with self._container() as container:
+            return self._backend.engine.target(container, path)
+
+    def tree(self, folders: Sequence[str]) -> Tree:
+        """Each folder as one archive, spooled into the cache once for this image."""
+        cache = self._backend.cache
+        keys = {folder: _key(self._pin.digest, folder) for folder in folders}
+        found: list[Tree] = []
+        lacking = [folder for folder, key in keys.items() if cache.load_value("folder", key) is None]
+        if lacking:
+            with self._container() as container:
+                for folder in lacking:
+                    self._spool(container, folder, keys[folder])
+        for key in keys.values():
+            found.append(cache.load_value("folder", key) or Tree())
+        return Tree().merge(*found).without(ENGINE_FILES)
+
+    def layered(self) -> Layered:
+        """All layers, saved by the engine once and kept as blobs."""
+        cache = self._backend.cache
+        key = self._pin.digest.removeprefix("sha256:")
+        layered = known_layers(key, cache)
+        if layered is None:
+            with self._backend.engine.save(self._pin.digest) as stream:
+                config = read_archive(stream, cache, what=self._pin.reference)
+            layered = cached_layers(config, key, cache, what=self._pin.reference)
+        return layered
+
+    def _spool(self, container: str, folder: str, key: str) -> None:
+        """One folder's archive as it comes, indexed once it is whole; the archive of a link holds the link alone."""
+        cache, entries = self._backend.cache, Tree()
+        with cache.lock(f"folder-{key}"):
+            stream = self._backend.engine.archive(container, folder)
+            if stream is not None:
+                with stream, cache.pack(key) as pack:
+                    pack.copy(stream)
+                members = read_tar(pack.path, what=f"{folder} of {self._pin.reference}")
+                entries = Tree(plain(_below(dirname(folder), members)))
+            cache.save_value("folder", key, entries)
+
+    @contextmanager
+    def _container(self) -> Iterator[str]:
+        with self._backend.container(self._pin.digest, ["-"], "read") as container:
+            yield container
+
+
+def _below(parent: str, members: Iterable[Member]) -> Iterator[Member]:
+    """An archive's names begin with the folder's own name: put its parent before them."""
+    for member in members:
+        path = join(parent, member.path.lstrip("/"))
+        same_as = join(parent, member.same_as.lstrip("/")) if member.same_as else ""
+        yield type(member)(path, member.entry, same_as)
+
+
+def _pin(reference: str, facts: dict[str, Any]) -> ImagePin:
+    digests = sorted(item.partition("@")[2] for item in facts.get("RepoDigests") or ())
+    platform = "/".join(filter(None, (facts["Os"], facts["Architecture"], facts.get("Variant"))))
+    return ImagePin(reference=reference, digest=facts["Id"], platform=platform, manifest=digests[0] if digests else "")
+
+
+def _config(facts: dict[str, Any]) -> Config:
+    value = {
+        "architecture": facts["Architecture"],
+        "os": facts["Os"],
+        "variant": facts.get("Variant"),
+        "config": facts.get("Config"),
+        "rootfs": {"diff_ids": facts["RootFS"].get("Layers") or []},
+    }
+    return read_config(json.dumps(value).encode(), what=facts["Id"])
+
+
+def _same_config(found: Config, wanted: Config) -> bool:
+    facts = (
+        *("os", "architecture", "variant", "diff_ids", "env", "entrypoint", "cmd", "user", "workdir", "labels"),
+        *("expose", "volumes", "stop_signal"),
+    )
+    return all(getattr(found, name) == getattr(wanted, name) for name in facts)
+
+
+def _alive(run: str) -> bool:
+    """Whether the process that made a thing still runs on this machine; its id stands before the dash."""
+    pid = run.partition("-")[0]
+    try:
+        os.kill(int(pid), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _key(digest: str, folder: str) -> str:
+    return hashlib.sha256(f"{digest} {folder}".encode()).hexdigest()
