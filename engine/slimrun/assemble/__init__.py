@@ -1,0 +1,1 @@
+"""From a pruned tree to layers and a config."""

@@ -1,0 +1,127 @@
+"""Pruned trees → layers and config: the image, whose digest depends on nothing but what goes in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from slimrun.assemble.system import system_files
+from slimrun.backend.assembled import Assembled
+from slimrun.oci.config import Config, Health, Step, timestamp
+from slimrun.oci.layer import Layer, whiteouts, with_parents, write_layer
+from slimrun.tree.tree import Tree
+from slimrun.why import Why
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from slimrun.backend.base import Layered
+    from slimrun.cache.store import Cache
+    from slimrun.plan.steps import WriteImage
+    from slimrun.prune.prune import Pruned
+    from slimrun.python.interpreter import Interpreter
+    from slimrun.recipe.model import Healthcheck, Pairs
+
+__all__ = ["Assembled", "write_image"]
+
+ANNOTATION = "org.opencontainers.image"
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_NANOSECONDS = 1_000_000_000
+
+
+def write_image(
+    pruned: Pruned,
+    base: Layered,
+    interpreter: Interpreter,
+    step: WriteImage,
+    *,
+    platform: str,
+    epoch: int,
+    cache: Cache,
+) -> Assembled:
+    """Write the layers into the cache and the config that names them; every time is `epoch` (seconds)."""
+    trees = dict(pruned.layers)
+    whole = base.tree.without(pruned.hidden).merge(*trees.values())
+    system, whys = system_files(whole, pruned.closure, step.image.user)
+    trees["system"] = trees["system"].merge(system)
+    whole = whole.merge(system)
+    layers = [
+        Layer(name="base", diff_id=diff_id, content=size)
+        for diff_id, size in zip(base.config.diff_ids, base.sizes, strict=True)
+    ]
+    history = list(base.config.history)
+    below = base.tree
+    for name, tree in trees.items():
+        gone = whiteouts(pruned.hidden) if name == "system" else Tree()
+        content = with_parents(tree.merge(gone), below)
+        if not content:
+            continue
+        layers.append(write_layer(content, cache, name=name, epoch=epoch))
+        history.append(Step(created_by=f"slimrun {name}", created=timestamp(epoch), comment=_comment(name, tree)))
+        below = below.merge(tree)
+    config = replace(
+        _config(base.config, interpreter, step, platform, epoch),
+        history=tuple(history),
+        diff_ids=tuple(layer.diff_id for layer in layers),
+    )
+    base_why = Why(rule="runtime", text=f"runtime: {step.runtime}", where=step.runtime_where)
+    return Assembled(
+        config=config, layers=tuple(layers), tree=whole, whys=tuple(sorted(whys.items())), base_why=base_why
+    )
+
+
+def _config(base: Config, interpreter: Interpreter, step: WriteImage, platform: str, epoch: int) -> Config:
+    image = step.image
+    os, architecture, *variant = platform.split("/")
+    labels = {f"{ANNOTATION}.title": step.name}
+    if step.description:
+        labels[f"{ANNOTATION}.description"] = step.description
+    env = {"PATH": DEFAULT_PATH} | dict(base.env)
+    return Config(
+        architecture=architecture,
+        os=os,
+        variant=variant[0] if variant else "",
+        created=timestamp(epoch),
+        env=tuple((env | dict(image.env)).items()),
+        entrypoint=(interpreter.path,) if image.entrypoint is None else image.entrypoint,
+        cmd=image.cmd,
+        user=image.user,
+        workdir=image.workdir,
+        expose=tuple(sorted({*base.expose, *map(_port, image.expose)})),
+        volumes=tuple(sorted({*base.volumes, *image.volumes})),
+        labels=_merged(base.labels, labels, image.labels),
+        stop_signal=image.stop_signal or base.stop_signal,
+        health=None if image.healthcheck is None else _health(image.healthcheck),
+    )
+
+
+def _merged(base: Pairs, ours: Mapping[str, str], given: Pairs) -> Pairs:
+    return tuple(sorted((dict(base) | dict(ours) | dict(given)).items()))
+
+
+def _port(text: str) -> str:
+    return text if "/" in text else f"{text}/tcp"
+
+
+def _health(check: Healthcheck) -> Health:
+    def nanoseconds(seconds: float | None) -> int:
+        return round((seconds or 0) * _NANOSECONDS)
+
+    return Health(
+        test=("CMD", *check.cmd),
+        interval=nanoseconds(check.interval),
+        timeout=nanoseconds(check.timeout),
+        start_period=nanoseconds(check.start_period),
+        retries=check.retries or 0,
+    )
+
+
+def _comment(name: str, tree: Tree) -> str:
+    text = {
+        "python": "CPython and the libraries it needs",
+        "packages": "Debian packages",
+        "wheels": "wheels and the libraries that only they need",
+        "files": "files of the recipe",
+        "system": "users, name service, the loader's cache",
+    }[name]
+    return f"{text}: {sum(1 for _ in tree.files())} files, {tree.size()} bytes"

@@ -1,0 +1,88 @@
+"""The files that an image needs as a whole: its users, how names are looked up, the loader's cache, a place for temporary files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from slimrun.elf import ldcache
+from slimrun.errors import ImageFailed
+from slimrun.tree.entry import file, folder
+from slimrun.tree.tree import Tree
+from slimrun.why import Why
+
+if TYPE_CHECKING:
+    from slimrun.elf.model import Closure
+    from slimrun.tree.entry import Entry
+
+USER_NAME = "nonroot"
+NEWLINE = "\n"
+_ROOT_PASSWD = "root:x:0:0:root:/root:/sbin/nologin\n"
+_ROOT_GROUP = "root:x:0:\n"
+_NSSWITCH = "passwd: files\ngroup: files\nhosts: files dns\n"
+
+
+def system_files(tree: Tree, closure: Closure, user: str) -> tuple[Tree, dict[str, Why]]:
+    """What the finished tree lacks: entries for `user` (`65532:65532`), nsswitch.conf, /tmp, and ld.so.cache where needed."""
+    found: dict[str, tuple[Entry, Why]] = {}
+    for path, text in _users(tree, user).items():
+        data = text.encode("utf-8", "surrogateescape")
+        found[path] = file(data), Why(rule="system", text=f"names the image's user {user}")
+    if tree.resolve("/etc/nsswitch.conf") is None:
+        found["/etc/nsswitch.conf"] = (
+            file(_NSSWITCH.encode()),
+            Why(rule="system", text="names are looked up in files, then DNS"),
+        )
+    if tree.resolve("/tmp") is None:
+        found["/tmp"] = folder(0o1777), Why(rule="system", text="tempfile needs a folder to write in")
+    stale = [item for item in ldcache.of_tree(tree) or () if not ldcache.opens(tree, item)]
+    if closure.cached or stale:
+        cache = ldcache.regenerate(tree, closure.cached)
+        if cache is not None:
+            names = ", ".join(sorted({item.path for item in closure.cached}))
+            text = f"the loader finds {names} through it alone" if names else "without the names that are gone"
+            found[ldcache.PATH] = file(cache), Why(rule="system", text=text)
+    return Tree({path: entry for path, (entry, _) in found.items()}), {path: why for path, (_, why) in found.items()}
+
+
+def _users(tree: Tree, user: str) -> dict[str, str]:
+    """passwd and group with a line for what numbers `user` names and they lack; "" is root, as for engines.
+
+    Raises ImageFailed for a name that they lack: an engine would refuse to start the image.
+    """
+    name, _, group_name = (user or "0").partition(":")
+    passwd, group = _text(tree, "/etc/passwd", _ROOT_PASSWD), _text(tree, "/etc/group", _ROOT_GROUP)
+    found: dict[str, str] = {}
+    row = _row(passwd, name)
+    if row is None:
+        gid = group_name if _is_number(group_name) else name
+        known = _row(group, group_name)
+        gid = known[2] if known else gid
+        found["/etc/passwd"] = _with(passwd, name, f"x:{name}:{gid}:{USER_NAME}:/tmp:/sbin/nologin", "passwd")
+    group_name = group_name or (row[3] if row and len(row) > 3 else name)
+    if _row(group, group_name) is None:
+        found["/etc/group"] = _with(group, group_name, f"x:{group_name}:", "group")
+    return found
+
+
+def _with(text: str, name: str, rest: str, file_name: str) -> str:
+    """The file with one more line, under a name that no line has yet."""
+    if not _is_number(name):
+        msg = f"image.user names {name}, which is not in the image's /etc/{file_name}"
+        raise ImageFailed(msg, hint="give numbers, such as 65532:65532, or bring the file with `files`")
+    own = USER_NAME if _row(text, USER_NAME) is None else f"{USER_NAME}{name}"
+    return f"{text}{'' if text.endswith(NEWLINE) or not text else NEWLINE}{own}:{rest}{NEWLINE}"
+
+
+def _row(text: str, name: str) -> list[str] | None:
+    """The line of a name or number."""
+    rows = (line.split(":") for line in text.split(NEWLINE))
+    return next((row for row in rows if len(row) > 2 and name in (row[0], row[2])), None)
+
+
+def _is_number(name: str) -> bool:
+    return name.isascii() and name.isdigit()
+
+
+def _text(tree: Tree, path: str, default: str) -> str:
+    found = tree.resolve(path)
+    return default if found is None else found.entry.read().decode("utf-8", "surrogateescape")

@@ -1,0 +1,1 @@
+"""One value that says what was done and why, and its forms."""

@@ -1,0 +1,115 @@
+"""One value that says what an image holds and why, and its JSON (schemas/report.schema.json)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from slimrun import __version__
+from slimrun.tree.entry import Kind
+
+if TYPE_CHECKING:
+    from slimrun.backend.assembled import Assembled
+    from slimrun.plan.pins import ImagePin
+    from slimrun.prune.pruned import Pruned, Removed
+    from slimrun.python.install import Distribution
+    from slimrun.verify.checks import Check
+    from slimrun.why import Why
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """A path of the image, what layer brings it, and why it is there."""
+
+    path: str
+    size: int
+    layer: str
+    why: Why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """All that there is to say of one image; computed once, rendered last."""
+
+    image: str
+    digest: str
+    tags: tuple[str, ...]
+    size: int
+    pins: tuple[ImagePin, ...]
+    layers: tuple[tuple[str, str, int], ...]
+    files: tuple[File, ...]
+    removed: tuple[Removed, ...]
+    distributions: tuple[tuple[str, str], ...]
+    checks: tuple[Check, ...]
+    warnings: tuple[str, ...]
+
+
+def make_report(
+    image: str,
+    tags: tuple[str, ...],
+    pins: tuple[ImagePin, ...],
+    distributions: tuple[Distribution, ...],
+    pruned: Pruned,
+    assembled: Assembled,
+    checks: tuple[Check, ...],
+    warnings: tuple[str, ...],
+) -> Report:
+    """The report of a verified image: every file of it and every path that was removed, each with its reason."""
+    whys = dict(pruned.whys) | dict(assembled.whys)
+    layer_of = {path: name for name, tree in pruned.layers for path in tree}
+    layer_of |= dict.fromkeys(dict(assembled.whys), "system")
+    files = tuple(
+        File(path=path, size=entry.size, layer=layer_of.get(path, "base"), why=whys.get(path, assembled.base_why))
+        for path, entry in assembled.tree.items()
+        if entry.kind is not Kind.DIR
+    )
+    return Report(
+        image=image,
+        digest=f"sha256:{assembled.digest}",
+        tags=tags,
+        size=assembled.size,
+        pins=pins,
+        layers=tuple((layer.name, f"sha256:{layer.diff_id}", layer.content) for layer in assembled.layers),
+        files=files,
+        removed=pruned.removed,
+        distributions=tuple((item.name, item.version) for item in distributions),
+        checks=checks,
+        warnings=warnings,
+    )
+
+
+def to_json(report: Report) -> dict[str, Any]:
+    """The report as plain values, sorted; `why` runs from the nearest step to the recipe's line."""
+    return {
+        "version": VERSION,
+        "slimrun": __version__,
+        "image": report.image,
+        "digest": report.digest,
+        "tags": list(report.tags),
+        "size": report.size,
+        "pins": [{"reference": pin.reference, "digest": pin.digest, "platform": pin.platform} for pin in report.pins],
+        "layers": [{"name": name, "diff_id": diff_id, "size": size} for name, diff_id, size in report.layers],
+        "distributions": [{"name": name, "version": version} for name, version in report.distributions],
+        "files": [
+            {"path": item.path, "size": item.size, "layer": item.layer, "why": _chain(item.why)}
+            for item in report.files
+        ],
+        "removed": [{"path": item.path, "size": item.size, "why": _chain(item.why)} for item in report.removed],
+        "checks": [
+            {
+                "name": item.name,
+                "ok": item.ok,
+                "skipped": item.skipped,
+                "detail": item.detail,
+                "where": str(item.where or ""),
+            }
+            for item in report.checks
+        ],
+        "warnings": list(report.warnings),
+    }
+
+
+def _chain(why: Why) -> list[dict[str, str]]:
+    return [{"rule": step.rule, "text": step.text, "where": str(step.where or "")} for step in why.chain()]

@@ -1,0 +1,1 @@
+"""What a recipe names, settled to digests."""
