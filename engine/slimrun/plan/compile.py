@@ -9,14 +9,17 @@ from slimrun.plan.steps import (
     CopyFiles,
     InstallWheels,
     PruneTree,
+    ResolveDebian,
     ResolveImage,
     Step,
     TakePython,
+    UnpackPackages,
+    UnpackPython,
     Verify,
     WriteImage,
     WriteReport,
 )
-from slimrun.recipe.model import SCRATCH, PythonDebian, PythonGit, PythonImage, Wheel
+from slimrun.recipe.model import SCRATCH, PythonDebian, PythonGit, PythonImage, Text, Wheel
 
 if TYPE_CHECKING:
     from slimrun.errors import Where
@@ -69,19 +72,27 @@ def compile_plan(recipe: Recipe) -> Plan:
     steps: dict[str, tuple[Step, ...]] = {
         "resolve": _images(recipe),
         "python": _python(recipe),
+        "packages": _packages(recipe),
         "wheels": _wheels(recipe),
         "files": (CopyFiles(copies=recipe.files),) if recipe.files else (),
         "prune": (_prune(recipe),),
         "assemble": (
-            WriteImage(name=recipe.name, description=recipe.description, runtime=recipe.runtime, image=recipe.image),
+            WriteImage(
+                name=recipe.name,
+                description=recipe.description,
+                runtime=recipe.runtime,
+                runtime_where=recipe.runtime_where,
+                image=recipe.image,
+            ),
         ),
         "verify": (_verify(recipe),),
         "report": (WriteReport(),),
     }
     reads = {
         "python": ("resolve",),
+        "packages": ("resolve",),
         "wheels": ("resolve", "python"),
-        "prune": ("resolve", "python", "wheels", "files"),
+        "prune": ("resolve", "python", "packages", "wheels", "files"),
         "assemble": ("resolve", "python", "wheels", "prune"),
         "verify": ("prune", "assemble"),
         "report": ("resolve", "wheels", "prune", "assemble", "verify"),
@@ -97,17 +108,40 @@ def _images(recipe: Recipe) -> tuple[Step, ...]:
             found.append(ResolveImage(role="base build", reference=image, where=recipe.python_where))
         case PythonGit(builder=builder):
             found.append(ResolveImage(role="builder", reference=builder, where=recipe.python_where))
-        case PythonDebian():
-            pass
+        case PythonDebian(suite=suite, package=package, snapshot=snapshot):
+            named = Text(text=package, where=recipe.python_where)
+            found.append(
+                ResolveDebian(
+                    role="base build", packages=(named,), suite=suite, snapshot=snapshot, where=recipe.python_where
+                )
+            )
     if recipe.runtime != SCRATCH:
         found.append(ResolveImage(role="runtime", reference=recipe.runtime, where=recipe.runtime_where))
+    if recipe.debian is not None:
+        found.append(
+            ResolveDebian(
+                role="packages",
+                packages=recipe.debian.packages,
+                suite=recipe.debian.suite,
+                snapshot=recipe.debian.snapshot,
+                where=recipe.debian.packages[0].where,
+            )
+        )
     return tuple(found)
 
 
 def _python(recipe: Recipe) -> tuple[Step, ...]:
-    if isinstance(recipe.python, PythonImage):
-        return (TakePython(image=recipe.python.image, where=recipe.python_where),)
-    return ()
+    match recipe.python:
+        case PythonImage(image=image):
+            return (TakePython(image=image, where=recipe.python_where),)
+        case PythonDebian(suite=suite, package=package):
+            return (UnpackPython(package=Text(text=package, where=recipe.python_where), suite=suite),)
+        case PythonGit():
+            return ()
+
+
+def _packages(recipe: Recipe) -> tuple[Step, ...]:
+    return (UnpackPackages(packages=recipe.debian.packages),) if recipe.debian else ()
 
 
 def _wheels(recipe: Recipe) -> tuple[Step, ...]:

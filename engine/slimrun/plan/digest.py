@@ -10,6 +10,7 @@ from enum import Enum
 from pathlib import PurePath
 from typing import Any
 
+from slimrun import __version__
 from slimrun.tree.tree import Tree
 
 
@@ -21,7 +22,7 @@ def digest_of(value: object) -> str:
 
 def stage_key(name: str, revision: int, steps: object, inputs: object) -> str:
     """The cache key of a stage's result; `revision` is raised in the code when the stage's meaning changes."""
-    return digest_of((name, revision, steps, inputs))
+    return digest_of((__version__, name, revision, steps, inputs))
 
 
 def _plain(value: object, memo: dict[int, str]) -> Any:

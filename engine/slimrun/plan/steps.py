@@ -34,6 +34,41 @@ class TakePython:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResolveDebian:
+    """Settle Debian packages and what they depend on; `suite` None means the base build's."""
+
+    role: str
+    packages: tuple[Text, ...]
+    suite: str | None
+    snapshot: str | None
+    where: Where
+
+    def __str__(self) -> str:
+        return f"{self.role} {', '.join(item.text for item in self.packages)} of {self.suite or 'its suite'}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnpackPython:
+    """Take CPython out of Debian's packages."""
+
+    package: Text
+    suite: str
+
+    def __str__(self) -> str:
+        return f"unpack {self.package.text} of Debian {self.suite}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnpackPackages:
+    """Unpack the Debian packages that the recipe names."""
+
+    packages: tuple[Text, ...]
+
+    def __str__(self) -> str:
+        return f"unpack {', '.join(item.text for item in self.packages)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InstallWheels:
     """Settle, download and install what `wheels` names; `index` None means the person's own, else PyPI."""
 
@@ -79,6 +114,7 @@ class WriteImage:
     name: str
     description: str
     runtime: str
+    runtime_where: Where
     image: Image
 
     def __str__(self) -> str:
@@ -110,4 +146,16 @@ class WriteReport:
         return "why each file is there"
 
 
-Step = ResolveImage | TakePython | InstallWheels | CopyFiles | PruneTree | WriteImage | Verify | WriteReport
+Step = (
+    ResolveImage
+    | ResolveDebian
+    | TakePython
+    | UnpackPython
+    | UnpackPackages
+    | InstallWheels
+    | CopyFiles
+    | PruneTree
+    | WriteImage
+    | Verify
+    | WriteReport
+)

@@ -1,0 +1,386 @@
+"""The ten stages of an image, in order: this page is the whole program.
+
+Each is a function of what earlier stages gave and of the context; what it takes and gives are plain, picklable values. A
+revision is raised when a stage's meaning changes, so that results of an older slimrun are not taken for its. The rooms are
+imported where they are used: a run in which all is cached loads none of them, which is half of its time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+from slimrun.events import Warned
+from slimrun.plan.digest import digest_of
+from slimrun.plan.part import Part
+from slimrun.plan.steps import (
+    CopyFiles,
+    InstallWheels,
+    PruneTree,
+    ResolveDebian,
+    ResolveImage,
+    TakePython,
+    UnpackPackages,
+    UnpackPython,
+    Verify,
+    WriteImage,
+)
+from slimrun.tree.tree import Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from slimrun.assemble.assemble import Assembled
+    from slimrun.backend.base import Backend
+    from slimrun.cache.store import Cache
+    from slimrun.elf.facts import Facts
+    from slimrun.events import Emit
+    from slimrun.fetch.index import Indexes
+    from slimrun.fetch.network import Network
+    from slimrun.plan.compile import Stage
+    from slimrun.plan.pins import ImagePin
+    from slimrun.plan.steps import Step
+    from slimrun.prune.prune import Pruned
+    from slimrun.python.install import Distribution
+    from slimrun.python.prefix import BaseBuild
+    from slimrun.report.report import Report
+    from slimrun.resolve.debian import Archive, Packages
+    from slimrun.resolve.pins import Pins
+    from slimrun.settings import Settings
+    from slimrun.verify.checks import Verified
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What every stage may use; `environ` is the process's environment, for pip's and Docker's own settings."""
+
+    settings: Settings
+    cache: Cache
+    backend: Backend
+    emit: Emit
+    environ: tuple[tuple[str, str], ...]
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What is known of ELF files, each content read once in a run."""
+        from slimrun.elf.facts import Facts
+
+        return Facts()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wheels:
+    """What the wheels stage gives."""
+
+    part: Part = field(default_factory=Part)
+    distributions: tuple[Distribution, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What a stage starts from: its own steps, the image's tags, and the results of the stages it reads."""
+
+    image: str
+    tags: tuple[str, ...]
+    key: str
+    stage: Stage
+    results: Mapping[str, Any]
+
+    @property
+    def step(self) -> Step:
+        """The stage's one step."""
+        return self.stage.steps[0]
+
+    @property
+    def pins(self) -> Pins:
+        """What resolve gave."""
+        return cast("Pins", self.results["resolve"])
+
+    @property
+    def base(self) -> ImagePin:
+        """The base build's image, for recipes that have one."""
+        return cast("ImagePin", self.pins.base)
+
+    @property
+    def packages(self) -> Packages | None:
+        """What packages gave, None where the recipe names none."""
+        return cast("Packages | None", self.results.get("packages"))
+
+    @property
+    def build(self) -> BaseBuild:
+        """What python gave."""
+        return cast("BaseBuild", self.results["python"])
+
+    @property
+    def wheels(self) -> Wheels:
+        """What wheels gave, or nothing where the recipe has none."""
+        return cast("Wheels", self.results.get("wheels") or Wheels())
+
+    @property
+    def files(self) -> Part:
+        """What files gave, or nothing where the recipe has none."""
+        return cast("Part", self.results.get("files") or Part())
+
+    @property
+    def pruned(self) -> Pruned:
+        """What prune gave."""
+        return cast("Pruned", self.results["prune"])
+
+    @property
+    def assembled(self) -> Assembled:
+        """What assemble gave."""
+        return cast("Assembled", self.results["assemble"])
+
+
+def resolve(given: Given, context: Context) -> Pins:
+    """Settle which images and Debian packages the recipe's references mean."""
+    from slimrun.resolve.images import resolve_images
+    from slimrun.resolve.pins import Pins
+
+    images = resolve_images([step for step in given.stage.steps if isinstance(step, ResolveImage)], context.backend)
+    base, runtime = images.get("base build"), images.get("runtime")
+    found = base or runtime
+    pins = Pins(base=base, runtime=runtime, platform=found.platform if found else context.backend.platform())
+    steps = [step for step in given.stage.steps if isinstance(step, ResolveDebian)]
+    return _pin_debian(pins, steps, context) if steps else pins
+
+
+def python(given: Given, context: Context) -> BaseBuild:
+    """Take CPython, and what its libraries come from, out of the base build."""
+    if isinstance(given.step, UnpackPython):
+        from slimrun.resolve.debian import unpack_python
+
+        return unpack_python(given.step, given.pins.python, _archive(context))
+    from slimrun.resolve.images import take_python
+
+    return take_python(cast("TakePython", given.step), given.base, context.backend)
+
+
+def packages(given: Given, context: Context) -> Packages:
+    """Unpack the Debian packages that the recipe names."""
+    from slimrun.resolve.debian import unpack_packages
+
+    return unpack_packages(cast("UnpackPackages", given.step), given.pins.packages, _archive(context))
+
+
+def wheels(given: Given, context: Context) -> Wheels:
+    """Settle, download and install wheels for the base build's interpreter."""
+    from slimrun.python.install import install_wheels
+    from slimrun.python.interpreter import glibc_version
+    from slimrun.python.target import target_of
+    from slimrun.python.wheels import explain_wheels, fetch_wheels, resolve_wheels
+    from slimrun.resolve.images import open_runtime
+
+    step = cast("InstallWheels", given.step)
+    interpreter, cache, indexes = given.build.interpreter, context.cache, _indexes(step, context)
+    network = _network(context.settings).knowing(indexes.urls)
+    runtime = open_runtime(given.pins, context.backend)
+    versions = [version for tree in (given.build.supply, runtime.tree) if (version := glibc_version(tree))]
+    glibc = max(versions, default=None)
+    pins = resolve_wheels(
+        step.lines,
+        interpreter,
+        glibc,
+        indexes=indexes,
+        network=network,
+        cache=cache,
+        emit=context.emit,
+        constraints=step.constraints,
+    )
+    fetched = fetch_wheels(pins, network=network, cache=cache, emit=context.emit)
+    with cache.pack(given.key) as pack:
+        explained = explain_wheels(step.lines, fetched, interpreter)
+        installed = install_wheels(explained, interpreter, pack, target=target_of(interpreter, glibc))
+    for text in installed.flags:
+        context.emit(Warned(text=text))
+    part = Part(tree=installed.tree, whys=tuple(sorted(installed.whys.items())))
+    return Wheels(part=part, distributions=installed.distributions)
+
+
+def files(given: Given, context: Context) -> Part:
+    """Copy what the recipe names out of its repository."""
+    from slimrun.assemble.files import copy_files, keep_bytes
+
+    with context.cache.pack(given.key) as pack:
+        return keep_bytes(copy_files(cast("CopyFiles", given.step).copies), pack)
+
+
+def prune(given: Given, context: Context) -> Pruned:
+    """Decide what is kept, and strip it."""
+    from slimrun.prune.globs import literal_folder
+    from slimrun.prune.prune import prune_trees
+    from slimrun.prune.stripping import strip_layers
+    from slimrun.resolve.images import open_runtime
+
+    step = cast("PruneTree", given.step)
+    folders = sorted({literal_folder(glob.text) for glob in step.keep} - {"/"})
+    result = prune_trees(
+        given.build,
+        given.wheels.part,
+        given.files,
+        open_runtime(given.pins, context.backend).tree,
+        step,
+        extra_supply=context.backend.open_image(given.base).tree(folders) if folders and given.pins.base else Tree(),
+        facts=context.facts,
+        packages=given.packages.part if given.packages else None,
+        package_supply=given.packages.supply if given.packages else None,
+    )
+    if not step.strip:
+        return result
+    with context.cache.pack(given.key) as pack:
+        return strip_layers(result, pack, context.facts)
+
+
+def assemble(given: Given, context: Context) -> Assembled:
+    """Write layers and config."""
+    from slimrun.assemble.assemble import write_image
+    from slimrun.resolve.images import open_runtime
+
+    return write_image(
+        given.pruned,
+        open_runtime(given.pins, context.backend),
+        given.build.interpreter,
+        cast("WriteImage", given.step),
+        platform=given.pins.platform,
+        epoch=context.settings.epoch or 0,
+        cache=context.cache,
+    )
+
+
+def verify(given: Given, context: Context) -> Verified:
+    """Check the image's files, load it, run it, and only then give it its tags."""
+    from slimrun.verify.checks import Verified, raise_failed, run_checks, static_checks, untried
+
+    step, backend = cast("Verify", given.step), context.backend
+    checks, warnings = static_checks(given.assembled, given.pruned, step, context.facts)
+    raise_failed(checks)
+    finished = given.assembled.finished(given.tags)
+    image = backend.load(finished)
+    try:
+        checks += run_checks(image, given.assembled, given.pruned, step, backend)
+        raise_failed(checks)
+        backend.tag(image, finished)
+    except BaseException:
+        if not context.settings.keep_failed:
+            backend.discard(image)
+        raise
+    for text in untried(checks):
+        context.emit(Warned(text=text))
+    return Verified(checks=checks, warnings=(*warnings, *untried(checks)))
+
+
+def report(given: Given, context: Context) -> Report:
+    """Write down what the image holds and why; the JSON is a record of the cache, by the image's name."""
+    from slimrun.report.report import make_report, to_json
+
+    verified = cast("Verified", given.results["verify"])
+    made = make_report(
+        given.image,
+        given.tags,
+        given.pins.images,
+        given.wheels.distributions,
+        given.pruned,
+        given.assembled,
+        verified.checks,
+        verified.warnings,
+    )
+    context.cache.save("report", given.image, to_json(made))
+    return made
+
+
+def push(_given: Given, _context: Context) -> None:
+    """Push to a registry; not yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A stage's function, and the revision of its meaning."""
+
+    function: Callable[[Given, Context], Any]
+    revision: int = 1
+
+
+WORKERS: dict[str, Worker] = {
+    "resolve": Worker(resolve),
+    "python": Worker(python),
+    "packages": Worker(packages),
+    "wheels": Worker(wheels),
+    "files": Worker(files),
+    "prune": Worker(prune),
+    "assemble": Worker(assemble, 2),
+    "verify": Worker(verify),
+    "report": Worker(report),
+    "push": Worker(push),
+}
+
+
+def outside(stage: Stage, context: Context) -> str:
+    """The digest of what a stage's result depends on beyond its steps and inputs: files of this machine, and settings."""
+    match stage.steps:
+        case (InstallWheels() as step,):
+            from slimrun.python.hostfiles import files_read
+
+            given = step.constraints
+            lines = (*step.lines, *((replace(given, text=f"-c {given.text}"),) if given else ()))
+            contents = tuple(path.read_bytes() for path in files_read(lines))
+            return digest_of((contents, _indexes(step, context).urls))
+        case (CopyFiles() as step,):
+            from slimrun.assemble.files import copy_files
+
+            return copy_files(step.copies).tree.digest()
+        case (WriteImage(),):
+            return str(context.settings.epoch or 0)
+        case (Verify(),):
+            return context.backend.name
+        case (ResolveImage() | ResolveDebian(), *_):
+            return digest_of((context.backend.name, context.settings.mirrors.images))
+    return ""
+
+
+def _indexes(step: InstallWheels, context: Context) -> Indexes:
+    from slimrun.fetch.index import choose_indexes, pip_config
+
+    return choose_indexes(
+        recipe=step.index,
+        recipe_extra=step.extra_index,
+        settings=context.settings.index,
+        pip=pip_config(dict(context.environ)),
+    )
+
+
+def _pin_debian(pins: Pins, steps: Sequence[ResolveDebian], context: Context) -> Pins:
+    """The pins with Debian's packages; a suite that the recipe leaves open is the base build's."""
+    from slimrun.resolve.debian import pin_packages, suite_of
+
+    archive, suite = _archive(context), next((step.suite for step in steps if step.suite), None)
+    for step in steps:
+        if suite is None and pins.base is not None:
+            suite = suite_of(context.backend.open_image(pins.base), step)
+        found = pin_packages(step, step.suite or suite or "", pins.platform, archive)
+        pins = replace(pins, python=found) if step.role == "base build" else replace(pins, packages=found)
+    return pins
+
+
+def _archive(context: Context) -> Archive:
+    from slimrun.resolve.debian import Archive
+
+    settings = context.settings
+    return Archive(
+        network=_network(settings),
+        cache=context.cache,
+        emit=context.emit,
+        mirror=settings.mirrors.debian,
+        offline=settings.offline,
+    )
+
+
+def _network(settings: Settings) -> Network:
+    from slimrun.fetch.index import pypi_mirror
+    from slimrun.fetch.network import Network
+
+    return Network(
+        mirrors=pypi_mirror(settings.mirrors.pypi) if settings.mirrors.pypi else (),
+        ca_bundle=settings.build.ca_certificates,
+        proxy=settings.build.proxy,
+    )

@@ -1,0 +1,140 @@
+"""Recipe → Plan: ten stages in order, each with its steps, and the results it reads made before it."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from slimrun.cache.values import dumps, loads
+from slimrun.pipeline import WORKERS
+from slimrun.plan.compile import STAGES, compile_plan
+from slimrun.plan.digest import digest_of
+from slimrun.plan.steps import InstallWheels, PruneTree, ResolveImage, TakePython, Verify, WriteImage
+from slimrun.recipe.load import load_recipe
+from slimrun.recipe.slim_model import Slim
+from slimrun.resources import recipe_names
+
+if TYPE_CHECKING:
+    from slimrun.recipe.model import Recipe
+
+ROOT = Path(__file__).parents[2]
+TEXT = "python: {image: python:3.11-slim}\n"
+
+
+def recipe(tmp_path: Path, text: str = "") -> Recipe:
+    path = tmp_path / "x.yaml"
+    path.write_text(TEXT + text)
+    return load_recipe(path, slim=Slim())
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_shipped_recipe_has_a_plan(name: str) -> None:
+    plan = compile_plan(load_recipe(ROOT / "recipes" / f"{name}.yaml", slim=Slim()))
+    assert tuple(stage.name for stage in plan.stages) == STAGES == tuple(WORKERS)
+    assert plan.tags == (f"{plan.image}:latest",)
+    for number, stage in enumerate(plan.stages):
+        assert set(stage.reads) <= set(STAGES[:number]), "a stage reads only what is made before it"
+    again = loads(dumps(plan))
+    assert again == plan
+    assert digest_of(again) == digest_of(plan) == digest_of(pickle.loads(pickle.dumps(plan)))
+
+
+def test_the_smallest_recipe(tmp_path: Path) -> None:
+    plan = compile_plan(recipe(tmp_path))
+    titles = {stage.name: stage.title for stage in plan.stages}
+    assert titles == {
+        "resolve": "base build python:3.11-slim, runtime busybox:glibc",
+        "python": "take CPython out of python:3.11-slim",
+        "packages": "nothing to do",
+        "wheels": "nothing to do",
+        "files": "nothing to do",
+        "prune": "level small",
+        "assemble": "layers and config on busybox:glibc",
+        "verify": "load, check libraries",
+        "report": "why each file is there",
+        "push": "nothing to do",
+    }
+    assert isinstance(plan.stage("prune").steps[0], PruneTree)
+    with pytest.raises(StopIteration):
+        plan.stage("nothing")
+
+
+FULL = """
+wheels: [click, psycopg2-binary==2.9.9]
+pip: {index: https://x.test/simple, extra_index: [https://y.test/simple], constraints: c.txt}
+files: [{to: /app}, {to: /data}]
+runtime: scratch
+verify: {imports: [ssl, click], run: [{cmd: [a]}, {cmd: [b]}], max_size: 80MB}
+image: {volumes: [/v], env: {LD_LIBRARY_PATH: "/a:/b;/c"}}
+"""
+
+
+def test_titles_of_a_full_one(tmp_path: Path) -> None:
+    (tmp_path / "c.txt").write_text("")
+    plan = compile_plan(recipe(tmp_path, FULL))
+    titles = {stage.name: stage.title for stage in plan.stages}
+    assert titles["resolve"] == "base build python:3.11-slim"
+    assert titles["wheels"] == "install click, psycopg2-binary==2.9.9"
+    assert titles["files"] == "copy /app, /data"
+    assert titles["verify"] == "load, check libraries; import ssl, click; run 2 commands"
+    (install,) = plan.stage("wheels").steps
+    assert isinstance(install, InstallWheels)
+    assert (install.index, install.extra_index) == ("https://x.test/simple", ("https://y.test/simple",))
+    assert install.constraints is not None
+    assert (install.constraints.text, install.constraints.base) == ("c.txt", tmp_path)
+    (verify,) = plan.stage("verify").steps
+    assert isinstance(verify, Verify)
+    assert (verify.max_size, verify.volumes) == (80_000_000, ("/v",))
+    assert verify.max_size_where is not None
+    assert verify.max_size_where.line == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", {"level": "small", "strip": True, "library_path": ()}),
+        ("prune: {level: none}", {"level": "none", "strip": False}),
+        ("prune: {level: safe}", {"level": "safe", "strip": False}),
+        ("prune: {level: tiny}", {"level": "tiny", "strip": True}),
+        ("prune: {level: safe, strip: true}", {"level": "safe", "strip": True}),
+        ("prune: {strip: false}", {"level": "small", "strip": False}),
+        ('image: {env: {LD_LIBRARY_PATH: ""}}', {"library_path": ()}),
+        ('image: {env: {LD_LIBRARY_PATH: "/a:"}}', {"library_path": ("/a", "")}),
+        ('image: {env: {LD_LIBRARY_PATH: "/a:/b;/c"}}', {"library_path": ("/a", "/b", "/c")}),
+    ],
+)
+def test_pruning(text: str, expected: dict[str, Any], tmp_path: Path) -> None:
+    (step,) = compile_plan(recipe(tmp_path, text)).stage("prune").steps
+    assert {key: getattr(step, key) for key in expected} == expected
+
+
+def test_places_lead_back_to_the_recipe(tmp_path: Path) -> None:
+    plan = compile_plan(recipe(tmp_path, "runtime: alpine:3\nprune: {level: safe, keep: [/a]}\n"))
+    base, runtime = plan.stage("resolve").steps
+    assert isinstance(base, ResolveImage)
+    assert isinstance(runtime, ResolveImage)
+    assert (base.where.line, runtime.where.line) == (1, 2)
+    (prune,) = plan.stage("prune").steps
+    assert isinstance(prune, PruneTree)
+    assert (prune.level_where.line, prune.keep[0].where.line) == (3, 3)
+    assert [type(step) for step in plan.stage("python").steps] == [TakePython]
+    assert [type(step) for step in plan.stage("assemble").steps] == [WriteImage]
+
+
+@pytest.mark.parametrize(
+    ("python", "titles"),
+    [
+        ("git: {ref: v3.14.0}", ("builder debian:bookworm-slim, runtime busybox:glibc", "nothing to do")),
+        (
+            "debian: {suite: bookworm}",
+            ("base build python3 of bookworm, runtime busybox:glibc", "unpack python3 of Debian bookworm"),
+        ),
+    ],
+)
+def test_what_is_planned_has_a_plan_too(python: str, titles: tuple[str, str], tmp_path: Path) -> None:
+    (tmp_path / "y.yaml").write_text(f"python: {{{python}}}\n")
+    plan = compile_plan(load_recipe(tmp_path / "y.yaml", slim=Slim()))
+    assert (plan.stage("resolve").title, plan.stage("python").title) == titles

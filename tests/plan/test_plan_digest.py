@@ -1,0 +1,92 @@
+"""What identifies a value: equal values are equal on every machine, and every difference counts."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+
+import pytest
+from tests.treetext import tree
+
+from slimrun.errors import Where
+from slimrun.plan.digest import digest_of, stage_key
+from slimrun.tree.entry import Kind
+from slimrun.why import Why
+
+
+@dataclass(frozen=True)
+class One:
+    a: object = None
+
+
+@dataclass(frozen=True)
+class Other:
+    a: object = None
+
+
+VALUES: list[object] = [
+    None, True, False, 0, 1, 1.5, -1, "", "1", "x", "\udcff", b"x", b"", (), ("x",), (("x",),), ("x", "y"), ("y", "x"), {"x": 1},
+    {"x": 2}, {"y": 1}, frozenset({"a", "b"}), One(), One(1), One("1"), Other(), Other(1), One(One()), One((1, 2)),
+    tree({"/a": b"x"}), tree({"/a": b"y"}), tree({"/b": b"x"}), Where("f", 1), Where("f", 2), Kind.DIR,
+]  # fmt: skip
+
+
+def test_every_difference_counts() -> None:
+    for one, other in itertools.combinations(VALUES, 2):
+        assert digest_of(one) != digest_of(other), (one, other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ((1, 2), [1, 2]),
+        ({"a": 1, "b": 2}, MappingProxyType({"b": 2, "a": 1})),
+        (frozenset("abcdef"), set("fedcba")),
+        (PurePosixPath("/a/b"), Path("/a/b")),
+        (Kind.FILE, "file"),
+        (tree({"/a": b"1", "/b": b"2"}), tree({"/b": b"2", "/a": b"1"})),
+    ],
+)
+def test_what_counts_as_equal(one: object, other: object) -> None:
+    assert digest_of(one) == digest_of(other)
+    assert digest_of(One(one)) == digest_of(One(other))
+
+
+@pytest.mark.parametrize("value", [object(), len, One, One(object()), {"a": object()}, 1j])
+def test_what_has_no_canonical_form(value: object) -> None:
+    with pytest.raises(TypeError, match="no canonical form"):
+        digest_of(value)
+
+
+def test_shared_tails_are_digested_once() -> None:
+    """A chain of a thousand reasons, each with two heads: without the memo this takes for ever."""
+    why = Why(rule="recipe", text="end", where=Where("f", 1))
+    heads = []
+    for number in range(60):
+        why = Why(rule="r", text=str(number), because=why)
+        heads += [why, why]
+    assert digest_of(tuple(heads)) == digest_of(list(heads))
+    assert digest_of((heads[0], heads[-1])) != digest_of((heads[-1], heads[0]))
+
+
+def test_pinned_under_every_hash_seed() -> None:
+    """The literal says: keys stay what they are from one machine to the next."""
+    text = "from slimrun.plan.digest import *; print(digest_of(('prune', 3, frozenset('abc'), {'b': (1, None), 'a': 'é'})))"
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", text], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout.decode()
+        for seed in ("0", "1")
+    }
+    assert found == {digest_of(("prune", 3, {"c", "b", "a"}, {"a": "é", "b": [1, None]})) + "\n"}
+    assert found == {"23ee769d5c3cd8edf4a2eb353e643e8a2f074bee46d06ab03fec769a566b3ccc\n"}
+
+
+def test_each_part_of_a_key_counts() -> None:
+    keys = [stage_key(*row) for row in [("a", 1, 2, 3), ("b", 1, 2, 3), ("a", 2, 2, 3), ("a", 1, 3, 3), ("a", 1, 2, 4)]]
+    assert len(set(keys)) == len(keys)
