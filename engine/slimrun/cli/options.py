@@ -1,0 +1,55 @@
+"""From words, environment and slim.yaml to Settings, once."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from slimrun.errors import BadCommandLine
+from slimrun.settings import Settings
+
+if TYPE_CHECKING:
+    from slimrun.recipe.slim_model import Slim
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with our error for what it cannot read."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadCommandLine(message, hint=f"`{self.prog} --help` lists what it takes")
+
+
+def make_settings(words: argparse.Namespace, slim: Slim) -> Settings:
+    """Flags over environment over slim.yaml over built-in values."""
+    docker = slim.docker
+    if words.docker_host:
+        docker = replace(docker, host=words.docker_host)
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if epoch and not epoch.isdigit():
+        msg = f"SOURCE_DATE_EPOCH is {epoch!r}, not a number of seconds"
+        raise BadCommandLine(msg, hint="unset it, or set it as `git log -1 --format=%ct` prints it")
+    return Settings(
+        cache_dir=slim.cache.dir or default_cache(),
+        # An engine that is named on the command line is meant, not tried.
+        backend=words.backend or ("docker" if words.docker_host else slim.backend),
+        docker=docker,
+        mirrors=slim.mirrors,
+        build=slim.build,
+        output=words.output or slim.run.output,
+        verbosity=words.verbose,
+        refresh=words.refresh,
+        no_cache=words.no_cache,
+        save=words.save,
+        keep_going=words.keep_going,
+        keep_failed=words.keep_failed,
+        epoch=int(epoch) if epoch else None,
+    )
+
+
+def default_cache() -> Path:
+    """`$XDG_CACHE_HOME/slimrun`, else `~/.cache/slimrun`."""
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "slimrun"

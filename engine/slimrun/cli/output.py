@@ -1,0 +1,160 @@
+"""Events as text: Ansible's words, a progress line on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Self
+
+from slimrun.events import Event, Note, PlayStarted, Progress, Recap, Status, TaskEnded, TaskStarted, Warned
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+    from slimrun.settings import Output
+
+WIDTH = 100
+HEARTBEAT = 10.0
+_COLOURS: dict[Status, str] = {
+    "ok": "green",
+    "changed": "yellow",
+    "skipping": "cyan",
+    "unknown": "magenta",
+    "failed": "red",
+    "unreachable": "red",
+}
+
+
+class Renderer:
+    """The Emit of the command line; a context manager, so that the terminal is left as it was found."""
+
+    def __init__(self, output: Output, verbosity: int) -> None:
+        self._output = "ansible" if output == "auto" else output
+        self._verbosity = verbosity
+        self._console = _console() if sys.stdout.isatty() else None  # rich takes 0.05 s to load
+        self._bars: Bars | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._spoke = time.monotonic()
+
+    def __enter__(self) -> Self:
+        if self._console is not None and self._output != "json":
+            self._bars = _bars(self._console)
+            self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+
+    def __call__(self, event: Event, /) -> None:
+        """Render one event."""
+        if self._output == "json":
+            print(json.dumps({"event": type(event).__name__, **asdict(event)}), flush=True)
+            return
+        match event:
+            case PlayStarted(image=image):
+                self._header(f"PLAY [{image}]")
+            case TaskStarted(stage=stage, what=what):
+                self._header(f"TASK [{stage} : {what}]")
+                self._begin(stage)
+            case TaskEnded():
+                self._end(event)
+            case Progress():
+                self._progress(event)
+            case Note(text=text, level=level):
+                self.line(text, level=level)
+            case Warned(text=text, hint=hint):
+                self._print(f"[WARNING]: {text}" + (f"\n    hint: {hint}" if hint else ""), "yellow")
+            case Recap():
+                self._recap(event)
+
+    def line(self, text: str, *, level: int = 0) -> None:
+        """A line of its own, where the verbosity allows it; nothing in JSON output."""
+        if level <= self._verbosity and self._output != "json":
+            self._print(text)
+
+    def _header(self, text: str) -> None:
+        if self._output == "ansible":
+            self._print(f"\n{text} {'*' * max(3, WIDTH - len(text) - 1)}")
+
+    def _begin(self, stage: str) -> None:
+        if self._bars is not None:
+            self._tasks = {stage: self._bars.add_task(stage, total=None)}
+
+    def _progress(self, event: Progress) -> None:
+        if self._bars is not None:
+            if event.what not in self._tasks:
+                self._tasks[event.what] = self._bars.add_task(event.what, total=event.total or None)
+            self._bars.update(self._tasks[event.what], completed=event.done, total=event.total or None)
+        elif time.monotonic() - self._spoke > HEARTBEAT:
+            of = f" of {bytes_text(event.total)}" if event.total else ""
+            self._print(f"... {event.what}: {bytes_text(event.done)}{of}")
+
+    def _end(self, event: TaskEnded) -> None:
+        if self._bars is not None:
+            for task in self._tasks.values():
+                self._bars.remove_task(task)
+            self._tasks = {}
+        colour = _COLOURS[event.status]
+        if event.status in ("failed", "unreachable"):
+            word = "FAILED" if event.status == "failed" else "UNREACHABLE"
+            self._print(f"fatal: [{event.image}]: {word}! => {event.message}", colour)
+        elif self._output == "ansible":
+            took = f" ({event.seconds:.1f} s)" if self._verbosity else ""
+            self._print(f"{event.status}: [{event.image}]{took}", colour)
+
+    def _recap(self, event: Recap) -> None:
+        counts = dict(event.counts)
+        words: tuple[tuple[str, Status], ...] = (
+            ("ok", "ok"),
+            ("changed", "changed"),
+            ("unreachable", "unreachable"),
+            ("failed", "failed"),
+            ("skipped", "skipping"),
+        )
+        # As Ansible counts, ok includes changed.
+        counts["ok"] = counts.get("ok", 0) + counts.get("changed", 0)
+        text = " ".join(f"{word}={counts.get(status, 0)}" for word, status in words)
+        self._header("PLAY RECAP")
+        size = f" size={bytes_text(event.size)}" if event.size else ""
+        colour = "red" if counts.get("failed") or counts.get("unreachable") else "green"
+        self._print(f"{event.image} : {text}{size} time={event.seconds:.1f}s", colour)
+        if event.digest:
+            self.line(f"digest: sha256:{event.digest}", level=1)
+
+    def _print(self, text: str, style: str = "") -> None:
+        self._spoke = time.monotonic()
+        if self._console is not None:
+            self._console.print(text, style=style)
+        else:
+            print(text, flush=True)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(file=sys.stdout, markup=False, highlight=False, soft_wrap=True, emoji=False)  # heeds NO_COLOR
+
+
+def _bars(console: Console) -> Bars:
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    text = TextColumn("{task.description}", markup=False)
+    return Bars(text, BarColumn(), DownloadColumn(), TimeElapsedColumn(), console=console, transient=True)
+
+
+def bytes_text(count: int) -> str:
+    """A size as people read it: `43.1MB`, by powers of ten."""
+    if count < 1000:
+        return f"{count}B"
+    value, unit = count / 1000, "kB"
+    for bigger in ("MB", "GB", "TB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, bigger
+    return f"{value:.1f}{unit}"

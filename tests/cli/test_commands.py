@@ -1,0 +1,333 @@
+"""The command line: words, exit codes, what a person reads; every failure is a message, none a traceback."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from slimrun import __version__, errors
+from slimrun.cache.store import Cache
+from slimrun.cli import main as command
+from slimrun.errors import SlimrunError
+from slimrun.recipe.load import load_recipe
+from slimrun.recipe.slim import load_slim
+from slimrun.resources import schema_kinds, schema_text
+
+ROOT = Path(__file__).parents[2]
+TEXT = "python:\n  image: python:3.11-slim\n"
+
+
+class Said:
+    """What one command answered and printed."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+
+class Shell:
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def __call__(self, *words: str) -> Said:
+        before = signal.getsignal(signal.SIGTERM)
+        try:
+            with pytest.raises(SystemExit) as caught:
+                command.main(list(words))
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        captured = self._capsys.readouterr()
+        assert "Traceback" not in captured.out + captured.err
+        return Said(int(caught.value.code or 0), captured.out, captured.err)
+
+
+@pytest.fixture
+def shell(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """A repository with one recipe as the working folder, and a home of its own."""
+    (tmp_path / "repo/.git").mkdir(parents=True)
+    (tmp_path / "repo/recipes").mkdir()
+    (tmp_path / "repo/recipes/hello.yaml").write_text(TEXT)
+    monkeypatch.chdir(tmp_path / "repo")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    monkeypatch.delenv("SLIMRUN_CONFIG", raising=False)
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    return Shell(capsys)
+
+
+@pytest.mark.parametrize("words", [(), ("-h",), ("--help",), ("help",)])
+def test_help_lists_every_command(words: tuple[str, ...], shell: Shell) -> None:
+    said = shell(*words)
+    assert said.code == 0
+    listed = [line.split()[0] for line in said.out.split("commands:\n")[1].split("\n\n")[0].splitlines()]
+    assert listed == list(command.COMMANDS)
+    for code in ("2 an image failed", "3 a recipe", "4 engine", "5 bad command line", "130 interrupted"):
+        assert code in said.out.replace("\n", " ")
+
+
+@pytest.mark.parametrize("name", command.COMMANDS)
+def test_each_command_explains_itself(name: str, shell: Shell) -> None:
+    said = shell(name, "--help")
+    assert said.code == 0
+    assert f"slimrun {name}" in said.out or name == "run"
+    assert shell(name, "--no-such-option", "x").code == 5
+
+
+@pytest.mark.parametrize("word", ["-V", "--version"])
+def test_version(word: str, shell: Shell) -> None:
+    assert shell(word).out == f"slimrun {__version__}\n"
+
+
+BAD: list[tuple[tuple[str, ...], int, str]] = [
+    (("hallo",), 5, "did you mean `slimrun recipes/hello.yaml`?"),
+    (("hello",), 5, "did you mean `slimrun recipes/hello.yaml`?"),
+    (("shema",), 5, "did you mean `slimrun schema`?"),
+    (("xyzzy",), 5, "`slimrun --help` lists both"),
+    (("run",), 5, "the following arguments are required: FILE"),
+    (("run", "recipes/hello.yaml", "--nope"), 5, "unrecognized arguments: --nope"),
+    (("recipes/hello.yaml", "--output", "xml"), 5, "invalid choice: 'xml'"),
+    (("none.yaml",), 3, "none.yaml"),
+    (("recipes/hello.yaml", "-e", "novalue"), 5, "novalue"),
+    (("recipes/hello.yaml", "--set", "wheelz=[a]", "--syntax-check"), 5, "did you mean 'wheels'"),
+    (("recipes/hello.yaml", "--save", "none/x.tar"), 5, "mkdir -p none"),
+    (("recipes/hello.yaml", "recipes/hello.yaml", "--save", "x.tar"), 5, "{name}"),
+    (("schema", "nothing"), 5, "invalid choice"),
+    (("explain", "hello"), 5, "there is no report of 'hello'"),
+    (("init", "Bad Name"), 5, "cannot be an image's name"),
+    (("init", "../x"), 5, "cannot be an image's name"),
+    (("init", "hello"), 5, "recipes/hello.yaml is there already"),
+    (("recipes/hello.yaml", "--config", "none.yaml", "--syntax-check"), 3, "none.yaml"),
+]
+
+
+@pytest.mark.parametrize(("words", "code", "text"), BAD)
+def test_what_is_wrong_is_said(words: tuple[str, ...], code: int, text: str, shell: Shell) -> None:
+    said = shell(*words)
+    assert said.code == code, said.err
+    assert text in said.err
+    assert "error:" in said.err
+    assert said.out == ""
+
+
+# docker-py forgets the socket that could not connect (docker/transport/unixconn.py).
+forgets = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@forgets
+def test_no_engine(shell: Shell) -> None:
+    said = shell("recipes/hello.yaml", "--backend", "docker")
+    gc.collect()
+    assert said.code == 4
+    assert "UNREACHABLE! => recipes/hello.yaml:1:1: error: no Docker Engine answers at unix://" in said.out
+    assert "(DOCKER_HOST): No such file or directory" in said.out
+    assert "hint: start the engine" in said.out
+    assert "unreachable=1" in said.out.splitlines()[-1]
+
+
+@forgets
+def test_several_recipes_end_at_the_first_that_fails(shell: Shell) -> None:
+    Path("recipes/b.yaml").write_text(TEXT)
+    words = ("recipes/hello.yaml", "recipes/b.yaml", "--backend", "docker")
+    assert shell(*words).out.count("PLAY RECAP") == 1
+    said = shell(*words, "--keep-going", "--metadata-file", "meta.json")
+    gc.collect()
+    assert said.code == 4
+    assert said.out.count("PLAY RECAP") == 2
+    rows = json.loads(Path("meta.json").read_text())
+    assert [(row["name"], row["status"], row["digest"]) for row in rows] == [
+        ("hello", "failed", None),
+        ("b", "failed", None),
+    ]
+    assert "no Docker Engine answers" in rows[0]["error"]
+
+
+def test_all_problems_of_all_files_at_once(shell: Shell) -> None:
+    Path("recipes/b.yaml").write_text(TEXT + "wheelz: [a]\n")
+    Path("recipes/c.yaml").write_text(TEXT + "prune: {level: big}\n")
+    said = shell("recipes/b.yaml", "recipes/c.yaml", "recipes/hello.yaml")
+    assert said.code == 3
+    heads = [line.partition(": error")[0] for line in said.err.splitlines() if ": error:" in line]
+    assert heads == ["recipes/b.yaml:3:1", "recipes/c.yaml:3:16"]
+    assert not Path("../home").exists(), "nothing was run"
+
+
+def test_what_is_planned_is_refused_before_anything_runs(shell: Shell) -> None:
+    Path("recipes/b.yaml").write_text(TEXT + "prune: {level: tiny}\n")
+    said = shell("recipes/b.yaml")
+    assert (said.code, said.out) == (3, "")
+    assert "level tiny: not done yet [not-yet]" in said.err
+    assert shell("recipes/b.yaml", "--syntax-check").code == 0
+
+
+def test_syntax_check_and_list_tasks(shell: Shell) -> None:
+    assert shell("recipes/hello.yaml", "--syntax-check").out == "ok: [hello] recipes/hello.yaml\n"
+    assert shell("--syntax-check", "recipes/hello.yaml").code == 0
+    out = shell("run", "--list-tasks", "recipes/hello.yaml", "--set", "wheels=[click]").out
+    assert out.splitlines()[1:4] == [
+        "play [hello]",
+        "  tasks:",
+        "    resolve : base build python:3.11-slim, runtime busybox:glibc",
+    ]
+    assert "    wheels : install click" in out
+
+
+@pytest.mark.parametrize("kind", schema_kinds())
+def test_schema(kind: str, shell: Shell) -> None:
+    said = shell("schema", kind)
+    assert said.out == schema_text(kind)
+    assert json.loads(said.out)["$schema"] == "http://json-schema.org/draft-07/schema#"
+
+
+def test_init_writes_what_is_valid(shell: Shell) -> None:
+    said = shell("init", "my-app.2")
+    assert said.out == "wrote recipes/my-app.2.yaml\nwrote slim.yaml\nnext: slimrun recipes/my-app.2.yaml\n"
+    slim = load_slim(Path("slim.yaml"))
+    recipe = load_recipe(Path("recipes/my-app.2.yaml"), slim=slim)
+    assert recipe.name == "my-app.2"
+    Path("slim.yaml").write_text("lock: use\n")
+    assert "slim.yaml" not in shell("init", "other").out
+    assert Path("slim.yaml").read_text() == "lock: use\n"
+
+
+def test_what_init_comments_out_is_valid_too(shell: Shell) -> None:
+    shell("init", "x")
+    Path("src").mkdir()
+    Path("requirements.txt").write_text("")
+    lines = Path("recipes/x.yaml").read_text().splitlines()
+    opened = [
+        line[1:].removeprefix(" ") if line.startswith("# files") else line.removeprefix("#") for line in lines[1:]
+    ]
+    text = "\n".join(line for line in opened).replace("wheels: []", "wheels:")
+    Path("recipes/x.yaml").write_text(text)
+    recipe = load_recipe(Path("recipes/x.yaml"), slim=load_slim(Path("slim.yaml")))
+    assert [wheel.text for wheel in recipe.wheels] == ["requests==2.32.3", "-r ../requirements.txt"]
+    assert [copy.to for copy in recipe.files] == ["/app"]
+    slim = Path("slim.yaml").read_text().splitlines()
+    Path("slim.yaml").write_text(
+        "\n".join(line.removeprefix("#").removeprefix(" ") if ":" in line else line for line in slim[1:])
+    )
+    assert load_slim(Path("slim.yaml")).mirrors.images
+
+
+def test_init_where_nothing_can_be_written(shell: Shell) -> None:
+    Path("recipes/hello.yaml").unlink()
+    Path("recipes").rmdir()
+    Path("recipes").write_text("a file")
+    said = shell("init", "x")
+    assert said.code == 2
+    assert "cannot write" in said.err
+
+
+REPORT = {
+    "files": [
+        {"path": "/usr/bin/python3", "size": 14_000_000, "layer": "python", "why": [
+            {"rule": "python", "text": "the interpreter", "where": ""},
+            {"rule": "recipe", "text": "python.image: x", "where": "x.yaml:2:3"}]},
+        {"path": "/usr/lib/libz.so.1", "size": 900, "layer": "python", "why": []},
+    ],
+    "removed": [{"path": "/usr/bin/pip", "size": 1234, "why": [{"rule": "ensurepip", "text": "pip's installer", "where": ""}]}],
+}  # fmt: skip
+
+
+def test_explain(shell: Shell, tmp_path: Path) -> None:
+    Cache(tmp_path / "home/slimrun").save("report", "hello", REPORT)
+    said = shell("explain", "recipes/hello.yaml", "/usr/bin")
+    assert said.out == (
+        "/usr/bin/python3 (14.0MB, in layer python)\n  because the interpreter\n  because python.image: x (x.yaml:2:3)\n"
+        "/usr/bin/pip (1.2kB, removed)\n  because pip's installer\n"
+    )
+    assert [line.split()[0] for line in shell("explain", "hello").out.splitlines() if line[0] == "/"] == [
+        "/usr/bin/python3", "/usr/lib/libz.so.1",
+    ]  # fmt: skip
+    assert "/usr/lib/libz.so.1 (900B" in shell("explain", "hello", "/**/*.so.1").out
+    none = shell("explain", "hello", "/nothing")
+    assert (none.code, none.out) == (5, "")
+    assert "paths are absolute" in none.err
+
+
+@pytest.mark.parametrize("epoch", ["x", "1.5", "-1"])
+def test_a_bad_epoch(epoch: str, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
+    said = shell("recipes/hello.yaml")
+    assert said.code == 5
+    assert "SOURCE_DATE_EPOCH" in said.err
+
+
+CLASSES = sorted(
+    (kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, SlimrunError)),
+    key=lambda kind: kind.__name__,
+)
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_every_error_has_its_code_and_its_text(
+    kind: type[SlimrunError], shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = errors.Problem(where=errors.Where("f", 1, 2), text="wrong", rule="r")
+    error = kind((problem,)) if kind is errors.RecipeInvalid else kind("wrong", hint="do this")  # type: ignore[arg-type]
+
+    def fail(_words: list[str]) -> int:
+        raise error
+
+    monkeypatch.setattr(command, "_dispatch", fail)
+    said = shell("x")
+    assert said.code == kind.exit_code
+    assert kind.exit_code in (1, 2, 3, 4, 5, 130, 143)
+    assert "error: wrong" in said.err
+
+
+def test_our_own_fault(shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fail(_words: list[str]) -> int:
+        return 1 // 0
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(command, "_dispatch", fail)
+    said = shell("x")
+    assert said.code == 1
+    (report,) = tmp_path.glob("slimrun-fault-*.txt")
+    assert str(report) in said.err
+    assert len(said.err.splitlines()) == 1
+    assert "ZeroDivisionError" in said.err
+    assert "Traceback" in report.read_text()
+
+
+def test_ctrl_c(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_words: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "_dispatch", fail)
+    assert shell("x").code == 130
+
+
+def test_sigterm(tmp_path: Path) -> None:
+    text = "import slimrun.cli.main as m, time\nm._dispatch = lambda words: (print('up', flush=True), time.sleep(9))\nm.main(['x'])"
+    with subprocess.Popen(
+        [sys.executable, "-c", text], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"up\n"
+        child.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        _, err = child.communicate(timeout=20)
+    assert child.returncode == 143
+    assert err.startswith(b"error: terminated")
+    assert time.monotonic() - began < 10
+
+
+def test_a_closed_pipe_is_no_traceback() -> None:
+    text = f"{sys.executable} -m slimrun schema recipe"
+    reader, writer = os.pipe()
+    os.close(reader)
+    with contextlib.closing(os.fdopen(writer, "wb")) as pipe:
+        done = subprocess.run(text.split(), stdout=pipe, stderr=subprocess.PIPE, check=False, cwd=ROOT)
+    assert b"Traceback" not in done.stderr
+    assert done.returncode in (1, 120)
