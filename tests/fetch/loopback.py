@@ -35,6 +35,7 @@ class Site:
         self.answers: dict[str, list[Answer]] = defaultdict(list)
         self.asked: list[str] = []
         self.headers: list[dict[str, str]] = []
+        self.bodies: list[bytes] = []
         self.stop = threading.Event()
         site = self
 
@@ -44,8 +45,12 @@ class Site:
                 self.send_response(200 if self.path in site.answers else 404)
                 self.end_headers()
 
+            def do_POST(self) -> None:
+                self.do_GET()
+
             def do_GET(self) -> None:
                 site.asked.append(self.path)
+                site.bodies.append(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
                 site.headers.append(dict(self.headers))
                 waiting = site.answers.get(self.path, [Answer(status=404)])
                 answer = waiting[0] if len(waiting) == 1 else waiting.pop(0)

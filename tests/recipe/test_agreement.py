@@ -269,4 +269,4 @@ def test_documentation_is_current(golden: Callable[[Path, str], None]) -> None:
 def test_shipped_slim_yaml_is_valid() -> None:
     slim = load_slim(ROOT / "slim.yaml")
     assert slim.recipes == (ROOT / "recipes",)
-    assert slim.policy.forbid_root
+    assert slim.requires == ">=0.1"

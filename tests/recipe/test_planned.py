@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slimrun.recipe.load import load_recipe
-from slimrun.recipe.planned import PLANNED, host_platform, not_yet
+from slimrun.recipe.planned import PLANNED, PLANNED_SLIM, host_platform, not_yet, slim_not_yet
+from slimrun.recipe.slim import load_slim
 from slimrun.recipe.slim_model import Slim
 
 if TYPE_CHECKING:
@@ -50,3 +51,37 @@ def test_nothing_planned(tmp_path: Path) -> None:
     path = tmp_path / "r.yaml"
     path.write_text(IMAGE + f"prune: {{level: small, bytecode: drop, dedupe: false}}\nplatforms: [{host_platform()}]\n")
     assert not_yet(load_recipe(path, slim=Slim())) == ()
+
+
+SLIM = {
+    "enforcing a policy": "policy: {forbid_root: true}\n",
+    "requiring a lock": "lock: require\n",
+    "pushing": "registry: {push: true}\n",
+    "a shared cache": "cache: {registry: registry.example.org/cache}\n",
+    "trimming the cache": "cache: {max_size: 1GB}\n",
+    "a limit on an image's time": "run: {timeout: 60s}\n",
+    "Dask": "run: {dask: 'tcp://127.0.0.1:8786'}\n",
+    "reports in a folder": "report: {dir: reports}\n",
+    "an environment for builds": "build: {env: {A: b}}\n",
+}
+
+
+@pytest.mark.parametrize("what", SLIM)
+def test_use_in_slim_yaml(what: str, tmp_path: Path) -> None:
+    path = tmp_path / "slim.yaml"
+    path.write_text(f"requires: '>=0.1'\n{SLIM[what]}")
+    (problem,) = slim_not_yet(load_slim(path))
+    assert problem.text == f"{what}: not done yet"
+    assert problem.where.line == 2
+    assert problem.source == SLIM[what].rstrip()
+
+
+def test_every_row_of_slim_yaml_has_a_test() -> None:
+    assert {what for what, _, _ in PLANNED_SLIM} == set(SLIM)
+
+
+def test_nothing_planned_in_slim_yaml(tmp_path: Path) -> None:
+    assert slim_not_yet(Slim()) == ()
+    path = tmp_path / "slim.yaml"
+    path.write_text("policy: {}\nlock: use\nregistry: {push: false}\n")
+    assert slim_not_yet(load_slim(path)) == ()

@@ -186,6 +186,16 @@ class Pack:
     def __init__(self, stream: IO[bytes], final: Path) -> None:
         self._stream, self._final, self._at = stream, str(final), 0
 
+    @property
+    def path(self) -> Path:
+        """Where the bytes are once the block has ended."""
+        return Path(self._final)
+
+    def copy(self, source: BinaryIO) -> None:
+        """Append all that is left of a stream as it is, such as a tar whose members are then read where they lie."""
+        while data := source.read(CHUNK):
+            self._at += self._stream.write(data)
+
     def add(self, data: bytes | BinaryIO, *, mode: int = 0o644, uid: int = 0, gid: int = 0) -> Entry:
         """A file with these bytes, or with all that is left of a stream."""
         start, total = self._at, hashlib.sha256()
@@ -213,7 +223,7 @@ def writing(where: Path) -> Iterator[None]:
 
 
 def _whole(value: object) -> bool:
-    """Whether every host file that the trees of a value point into is there."""
+    """Whether a value has all its fields (an older slimrun's may not), and its trees the host files that they point into."""
     files: set[str] = set()
     todo = [value]
     while todo:
@@ -223,6 +233,8 @@ def _whole(value: object) -> bool:
         elif isinstance(item, tuple):
             todo += item
         elif is_dataclass(item):
+            if not all(hasattr(item, field.name) for field in fields(item)):
+                return False
             todo += (getattr(item, field.name) for field in fields(item))
     return all(Path(file).is_file() for file in files)
 

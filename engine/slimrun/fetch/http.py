@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,10 +14,10 @@ import requests
 
 from slimrun.errors import DownloadFailed
 from slimrun.fetch.crew import Crew
-from slimrun.fetch.network import USER_AGENT, Meaning, Network, meaning_of, meaning_of_status, public
+from slimrun.fetch.network import USER_AGENT, Network, meaning_of, meaning_of_status, public
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from slimrun.cache.store import Cache
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 CHUNK = 1 << 17
 MAX_DOWNLOAD = 16 << 30
 MAX_WAIT = 60.0
+Auth = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,31 +59,46 @@ def download(wanted: Sequence[Wanted], *, network: Network, cache: Cache, emit: 
     return tuple(cache.blob_path(item.sha256) for item in wanted)
 
 
-def read(url: str, *, network: Network, accept: str = "*/*", limit: int = 64 << 20) -> tuple[bytes, str]:
+def read(
+    url: str,
+    *,
+    network: Network,
+    accept: str = "*/*",
+    limit: int = 64 << 20,
+    auth: Auth | None = None,
+    form: Mapping[str, str] | None = None,
+) -> tuple[bytes, str]:
     """A small answer and its Content-Type; raises DownloadFailed (too long, too) or IndexUnreachable."""
     found: list[tuple[bytes, str]] = []
 
     def attempt() -> None:
-        with _answer(url, network, accept, lambda _: None) as answer:
-            parts, size = [], 0
-            for chunk in answer.iter_content(CHUNK):
-                size += len(chunk)
-                if size > limit:
-                    msg = f"{public(url)} is longer than {limit} bytes"
-                    raise DownloadFailed(msg, hint="check the address in the recipe or in slim.yaml")
-                parts.append(chunk)
-            found.append((b"".join(parts), answer.headers.get("Content-Type", "")))
+        with asking(url, network, accept, lambda _: None, auth=auth, form=form) as answer:
+            found.append((whole(answer, limit), answer.headers.get("Content-Type", "")))
 
-    _again(attempt, url, network, Flag())
+    again(attempt, url, network, Flag())
     return found[-1]
 
 
-class _Refused(Exception):
+def whole(answer: requests.Response, limit: int) -> bytes:
+    """All bytes of an answer; raises DownloadFailed where they are more than `limit`."""
+    parts, size = [], 0
+    for chunk in answer.iter_content(CHUNK):
+        size += len(chunk)
+        if size > limit:
+            msg = f"{public(answer.url)} is longer than {limit} bytes"
+            raise DownloadFailed(msg, hint="check the address in the recipe or in slim.yaml")
+        parts.append(chunk)
+    return b"".join(parts)
+
+
+class Refused(Exception):
     """An answer whose status is an error; `wait` is its Retry-After in seconds."""
 
-    def __init__(self, meaning: Meaning, wait: float) -> None:
-        super().__init__(meaning.text)
-        self.meaning, self.wait = meaning, wait
+    def __init__(self, answer: requests.Response) -> None:
+        self.meaning = meaning_of_status(answer.status_code)
+        super().__init__(self.meaning.text)
+        self.status, self.headers = answer.status_code, answer.headers
+        self.wait = _retry_after(answer.headers.get("Retry-After", ""))
 
 
 def _transfer(item: Wanted, network: Network, cache: Cache, crew: Crew) -> Callable[[], None]:
@@ -91,7 +108,7 @@ def _transfer(item: Wanted, network: Network, cache: Cache, crew: Crew) -> Calla
         nonlocal counted
         crew.advance(-counted)
         counted = 0
-        with _answer(item.url, network, "*/*", crew.holds) as answer, cache.new_blob() as blob:
+        with asking(item.url, network, "*/*", crew.holds) as answer, cache.new_blob() as blob:
             for chunk in answer.iter_content(CHUNK):
                 crew.check()
                 blob.write(chunk)
@@ -104,7 +121,7 @@ def _transfer(item: Wanted, network: Network, cache: Cache, crew: Crew) -> Calla
             if blob.digest != item.sha256:
                 raise _wrong(item, f"has sha256 {blob.digest}, expected {item.sha256}")
 
-    return lambda: _again(attempt, item.url, network, crew.stop)
+    return lambda: again(attempt, item.url, network, crew.stop)
 
 
 def _wrong(item: Wanted, text: str) -> DownloadFailed:
@@ -112,13 +129,13 @@ def _wrong(item: Wanted, text: str) -> DownloadFailed:
     return DownloadFailed(f"{item.label} from {public(item.url)} {text}", hint=hint)
 
 
-def _again(attempt: Callable[[], None], url: str, network: Network, stop: Flag) -> None:
+def again(attempt: Callable[[], None], url: str, network: Network, stop: Flag) -> None:
     """Try, and try again where that may help, waiting longer each time or as long as the server asks."""
     for count in range(network.retries + 1):
         wait = min(network.backoff * 2**count, MAX_WAIT)
         try:
             return attempt()
-        except _Refused as refused:
+        except Refused as refused:
             meaning, wait = refused.meaning, max(wait, refused.wait)
             cause: Exception | None = None
         except requests.RequestException as error:
@@ -133,27 +150,39 @@ def _again(attempt: Callable[[], None], url: str, network: Network, stop: Flag) 
 
 
 @contextmanager
-def _answer(
-    url: str, network: Network, accept: str, opened: Callable[[requests.Response], None]
+def asking(
+    url: str,
+    network: Network,
+    accept: str,
+    opened: Callable[[requests.Response], None],
+    *,
+    auth: Auth | None = None,
+    form: Mapping[str, str] | None = None,
 ) -> Iterator[requests.Response]:
+    """An answer to be read within the block; `auth` stands in for the network's logins and ~/.netrc. Raises Refused.
+
+    With a `form` it is a POST of it.
+    """
     address = network.mirrored(url)
     # identity: sizes and digests are those of the file, not of a transport's encoding.
     headers = {"Accept": accept, "Accept-Encoding": "identity", "User-Agent": USER_AGENT}
     with (
         requests.Session() as session,
-        session.get(
+        session.request(
+            "GET" if form is None else "POST",
             public(address),
             headers=headers,
-            auth=network.login(address),
+            data=form,
+            auth=auth or network.login(address),
             stream=True,
             timeout=(network.connect_timeout, network.read_timeout),
             verify=str(network.ca_bundle) if network.ca_bundle else None,
-            proxies={"http": network.proxy, "https": network.proxy} if network.proxy else None,
+            proxies=network.proxies(address),
         ) as answer,
     ):
         opened(answer)
         if answer.status_code >= 400:
-            raise _Refused(meaning_of_status(answer.status_code), _retry_after(answer.headers.get("Retry-After", "")))
+            raise Refused(answer)
         yield answer
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 Pairs = tuple[tuple[str, str], ...]
 USER_AGENT = "slimrun (+https://pypi.org/project/slimrun)"
+_LOOPBACK = re.compile(r"127(?:\.\d{1,3}){3}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,12 @@ class Network:
         """The same network, which also sends what these addresses hold of user and password to their hosts."""
         return replace(self, credentials=(*self.credentials, *(pair for url in urls for pair in userinfo(url))))
 
+    def proxies(self, url: str) -> dict[str, str] | None:
+        """As requests takes them: None leaves the environment's; this machine itself is never asked through one."""
+        if is_loopback(urlsplit(url).hostname or ""):
+            return {"no_proxy": "localhost,127.0.0.0/8,::1"}
+        return {"http": self.proxy, "https": self.proxy} if self.proxy else None
+
     def mirrored(self, url: str) -> str:
         """The address to ask instead of the canonical one: the longest matching prefix is replaced."""
         for prefix, replacement in sorted(self.mirrors, key=lambda pair: -len(pair[0])):
@@ -60,6 +68,11 @@ class Network:
             return None
         user, _, password = known.partition(":")
         return unquote(user), unquote(password)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name means this machine, by its text alone: `localhost`, 127.0.0.0/8, ::1."""
+    return host in ("localhost", "::1", "[::1]") or _LOOPBACK.fullmatch(host) is not None
 
 
 def public(url: str) -> str:

@@ -64,7 +64,12 @@ def _kind(path: str, tree: Tree, interpreter: Interpreter) -> str:
         return _script(path, tree, interpreter)
     if name.startswith("libpython") and folder.startswith(f"{prefix}/lib"):
         return "libpython"
-    ours = (f"{prefix}/include/{series}", f"{prefix}/share/man/man1/python", f"{prefix}/lib/pkgconfig/python")
+    ours = (
+        f"/etc/{series}/",
+        f"{prefix}/include/{series}",
+        f"{prefix}/share/man/man1/python",
+        f"{prefix}/lib/pkgconfig/python",
+    )
     return "prefix" if path.startswith(ours) else ""
 
 

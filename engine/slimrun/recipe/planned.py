@@ -1,4 +1,4 @@
-"""What a recipe can say and this version cannot do yet; the table shrinks as the work is done."""
+"""What a recipe or slim.yaml can say and this version cannot do yet; the table shrinks as the work is done."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from slimrun.errors import Problem
 from slimrun.recipe.model import PythonDebian, PythonGit
+from slimrun.recipe.slim_model import Policy, Reports
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from slimrun.errors import Where
     from slimrun.recipe.model import Recipe
+    from slimrun.recipe.slim_model import Slim
 
 _MACHINES = {"x86_64": "linux/amd64", "aarch64": "linux/arm64", "armv7l": "linux/arm/v7"}
 _HINT = "'--syntax-check' accepts the recipe; leave the key out to run it with this version"
@@ -61,3 +63,35 @@ PLANNED: tuple[tuple[str, Callable[[Recipe], tuple[Where, ...]]], ...] = (
     ("choosing features", lambda r: _at(r, r.prune.features is not None, "prune", "features")),
     ("traces", lambda r: _at(r, r.prune.trace is not None, "prune", "trace")),
 )
+
+# What slim.yaml can say and this version does not heed; a key is named only where it would change something.
+PLANNED_SLIM: tuple[tuple[str, tuple[str, ...], Callable[[Slim], bool]], ...] = (
+    ("enforcing a policy", ("policy",), lambda s: s.policy != Policy()),
+    ("requiring a lock", ("lock",), lambda s: s.lock == "require"),
+    ("pushing", ("registry", "push"), lambda s: s.registry.push),
+    ("a shared cache", ("cache", "registry"), lambda s: s.cache.registry is not None),
+    ("trimming the cache", ("cache", "max_size"), lambda s: s.cache.max_size is not None),
+    ("a limit on an image's time", ("run", "timeout"), lambda s: s.run.timeout is not None),
+    ("Dask", ("run", "dask"), lambda s: s.run.dask is not None),
+    ("reports in a folder", ("report",), lambda s: s.report != Reports()),
+    ("an environment for builds", ("build", "env"), lambda s: bool(s.build.env)),
+)
+
+
+def slim_not_yet(slim: Slim) -> tuple[Problem, ...]:
+    """A Problem for each key of slim.yaml that asks for work which is not there, in file order."""
+    if slim.document is None:
+        return ()
+    places = slim.document.places()
+    found = [(places[key][0], what) for what, key, used in PLANNED_SLIM if used(slim) and key in places]
+    hint = "leave the key out to run with this version"
+    return tuple(
+        Problem(
+            where=where,
+            text=f"{what}: not done yet",
+            rule="not-yet",
+            hint=hint,
+            source=slim.document.line(where),
+        )
+        for where, what in sorted(found)
+    )

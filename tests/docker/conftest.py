@@ -1,0 +1,117 @@
+"""A real engine, a loopback registry with stand-ins for the official images, and slimrun run as a person runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+RECIPES = ROOT / "recipes"
+START = 'no engine of .ci/services: run `.ci/services start && .ci/images`, then eval "$(.ci/services env)"'
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder talks to the engine."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.docker)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command printed and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def text(self) -> str:
+        return self.out + self.err
+
+    def recap(self, name: str) -> dict[str, int]:
+        """The counts of one image's RECAP line."""
+        line = next(line for line in self.out.splitlines() if line.startswith(f"{name} : "))
+        return {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)(?= |$)", line)}
+
+
+@dataclass(frozen=True)
+class Slimrun:
+    """The command with a cache and a slim.yaml of the test session."""
+
+    config: Path
+    cache: Path
+
+    def __call__(self, *words: str | Path, cwd: Path | None = None, **environ: str) -> Done:
+        done = subprocess.run(
+            self.argv(*words), capture_output=True, text=True, check=False, cwd=cwd or ROOT, env=self.environ(**environ)
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def argv(self, *words: str | Path) -> list[str]:
+        return [sys.executable, "-m", "slimrun", *map(str, words)]
+
+    def environ(self, **more: str) -> dict[str, str]:
+        return {
+            **os.environ,
+            "XDG_CACHE_HOME": str(self.cache),
+            "SLIMRUN_CONFIG": str(self.config),
+            "NO_COLOR": "1",
+            **more,
+        }
+
+    def fresh(self, folder: Path) -> Slimrun:
+        """The same with an empty cache."""
+        return Slimrun(self.config, folder)
+
+
+@pytest.fixture(scope="session")
+def registry() -> str:
+    """The loopback registry's address."""
+    if not (os.environ.get("SLIMRUN_TEST_REGISTRY") and os.environ.get("DOCKER_HOST")):
+        pytest.skip(START)
+    return os.environ["SLIMRUN_TEST_REGISTRY"]
+
+
+@pytest.fixture(scope="session")
+def slimrun(registry: str, tmp_path_factory: pytest.TempPathFactory) -> Slimrun:
+    """slimrun with the registry as the mirror of Docker Hub's official images."""
+    folder = tmp_path_factory.mktemp("slimrun")
+    config = folder / "slim.yaml"
+    config.write_text(f"mirrors:\n  images:\n    docker.io/library: {registry}/library\n", encoding="utf-8")
+    return Slimrun(config, folder / "cache")
+
+
+def docker(*words: str, check: bool = True, stdin: str | None = None) -> Done:
+    """The docker command: an independent witness of what the engine has."""
+    done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False, input=stdin)
+    if check and done.returncode:
+        raise AssertionError(done.stderr)
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def left_over() -> list[str]:
+    """Containers that slimrun made and that are still there, and images that did not pass."""
+    containers = docker("ps", "-aq", "--filter", "label=io.slimrun.run").out.split()
+    return containers + docker("images", "-q", "slimrun.invalid/unverified").out.split()
+
+
+def write_recipe(folder: Path, text: str, name: str = "image.yaml") -> Path:
+    """A recipe of a test's own."""
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def inspect(image: str) -> dict[str, object]:
+    """The engine's view of an image."""
+    value = json.loads(docker("image", "inspect", image).out)[0]
+    assert isinstance(value, dict)
+    return value
