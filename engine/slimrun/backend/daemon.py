@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from posixpath import dirname, join
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,7 @@ class DockerBackend:
         self._settings, self._cache, self._emit = settings, cache, emit
         self._host = choose_host(settings.docker, environ)
         self._connected: Engine | None = None
+        self._readers: dict[str, str] = {}
         self._run = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
     def platform(self) -> str:
@@ -139,6 +141,8 @@ class DockerBackend:
     def close(self) -> None:
         """Close the connection."""
         if self._connected is not None:
+            for container in self._readers.values():
+                self._connected.remove_container(container)
             self._connected.close()
 
     @property
@@ -154,6 +158,13 @@ class DockerBackend:
     def cache(self) -> Cache:
         """The cache that images are spooled into."""
         return self._cache
+
+    def reader(self, image: str) -> str:
+        """The container through which an image is read: created once a run, never started, removed by `close`."""
+        if image not in self._readers:
+            labels = {LABEL_RUN: self._run, LABEL_STAGE: "read"}
+            self._readers[image] = self.engine.create(image, ["-"], labels)
+        return self._readers[image]
 
     @contextmanager
     def container(self, image: str, argv: list[str], stage: str, **options: Any) -> Iterator[str]:
@@ -189,22 +200,21 @@ class DockerImage:
 
     def target(self, path: str) -> str | None:
         """One step of a link, as the engine resolves it."""
-        with self._container() as container:
-            return self._backend.engine.target(container, path)
+        return self._backend.engine.target(self._container(), path)
 
     def tree(self, folders: Sequence[str]) -> Tree:
         """Each folder as one archive, spooled into the cache once for this image."""
         cache = self._backend.cache
         keys = {folder: _key(self._pin.digest, folder) for folder in folders}
-        found: list[Tree] = []
-        lacking = [folder for folder, key in keys.items() if cache.load_value("folder", key) is None]
+        found = {folder: cache.load_value("folder", key) for folder, key in keys.items()}
+        lacking = [folder for folder, tree in found.items() if tree is None]
         if lacking:
-            with self._container() as container:
-                for folder in lacking:
-                    self._spool(container, folder, keys[folder])
-        for key in keys.values():
-            found.append(cache.load_value("folder", key) or Tree())
-        return Tree().merge(*found).without(ENGINE_FILES)
+            container = self._container()
+            # Two at once: one waits for the engine while the other hashes.
+            with ThreadPoolExecutor(2) as pool:
+                trees = pool.map(lambda folder: self._spool(container, folder, keys[folder]), lacking)
+                found |= dict(zip(lacking, trees, strict=True))
+        return Tree().merge(*found.values()).without(ENGINE_FILES)
 
     def layered(self) -> Layered:
         """All layers, saved by the engine once and kept as blobs."""
@@ -217,22 +227,20 @@ class DockerImage:
             layered = cached_layers(config, key, cache, what=self._pin.reference)
         return layered
 
-    def _spool(self, container: str, folder: str, key: str) -> None:
-        """One folder's archive as it comes, indexed once it is whole; the archive of a link holds the link alone."""
+    def _spool(self, container: str, folder: str, key: str) -> Tree:
+        """One folder's archive as it comes, indexed meanwhile; the archive of a link holds the link alone."""
         cache, entries = self._backend.cache, Tree()
         with cache.lock(f"folder-{key}"):
             stream = self._backend.engine.archive(container, folder)
             if stream is not None:
-                with stream, cache.pack(key) as pack:
-                    pack.copy(stream)
-                members = read_tar(pack.path, what=f"{folder} of {self._pin.reference}")
+                with stream, cache.pack(key) as pack, pack.filling(stream) as arriving:
+                    members = read_tar(pack.path, what=f"{folder} of {self._pin.reference}", stream=arriving)
                 entries = Tree(plain(_below(dirname(folder), members)))
             cache.save_value("folder", key, entries)
+        return entries
 
-    @contextmanager
-    def _container(self) -> Iterator[str]:
-        with self._backend.container(self._pin.digest, ["-"], "read") as container:
-            yield container
+    def _container(self) -> str:
+        return self._backend.reader(self._pin.digest)
 
 
 def _below(parent: str, members: Iterable[Member]) -> Iterator[Member]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from contextlib import closing
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -66,21 +67,20 @@ def image_facts(host: Host, name: str, *, timeout: float) -> dict[str, Any] | No
 def refusal(host: Host, *, timeout: float) -> str:
     """Why no engine answers at an address, or "" where one does; only an address with TLS or ssh needs docker for it."""
     kind, _, place = host.url.partition("://")
-    if kind == "unix":
-        connection: HTTPConnection = _UnixConnection(place, timeout)
-    elif kind in ("tcp", "http") and not host.tls_verify and not host.context:
-        connection = HTTPConnection(place.partition("/")[0], timeout=timeout)
-    else:
+    plain = kind in ("tcp", "http") and not host.tls_verify and not host.context
+    if kind != "unix" and not plain:
         from slimrun.backend.docker import answers
 
         return answers(host, timeout=timeout)
     try:
-        connection.request("GET", "/_ping", headers={"Host": "docker"})
-        status = connection.getresponse().status
+        connection = (
+            HTTPConnection(place.partition("/")[0], timeout=timeout) if plain else _UnixConnection(place, timeout)
+        )
+        with closing(connection):
+            connection.request("GET", "/_ping", headers={"Host": "docker"})
+            status = connection.getresponse().status
     except (OSError, HTTPException, ValueError) as error:
         return getattr(error, "strerror", None) or str(error) or type(error).__name__
-    finally:
-        connection.close()
     return "" if status == 200 else f"it answers {status}"
 
 

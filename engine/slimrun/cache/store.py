@@ -14,16 +14,19 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import io
 import json
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from slimrun.cache import values
+from slimrun.cache.growing import Growing
 from slimrun.errors import BadArchive, DiskFull, RequirementNotMet
 from slimrun.tree.entry import Entry, Extent, Kind
 from slimrun.tree.tree import Tree
@@ -191,10 +194,14 @@ class Pack:
         """Where the bytes are once the block has ended."""
         return Path(self._final)
 
-    def copy(self, source: BinaryIO) -> None:
-        """Append all that is left of a stream as it is, such as a tar whose members are then read where they lie."""
-        while data := source.read(CHUNK):
-            self._at += self._stream.write(data)
+    @contextmanager
+    def filling(self, source: BinaryIO) -> Iterator[BinaryIO]:
+        """Write all that is left of a stream into an empty pack, and read it meanwhile: a tar, whose members stay in it."""
+        growing = Growing(cast("BinaryIO", self._stream))
+        with ThreadPoolExecutor(1) as pool:
+            filled = pool.submit(growing.fill, source)
+            yield io.BufferedReader(growing, CHUNK)
+            filled.result()
 
     def add(self, data: bytes | BinaryIO, *, mode: int = 0o644, uid: int = 0, gid: int = 0) -> Entry:
         """A file with these bytes, or with all that is left of a stream."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, BinaryIO, Self
 
@@ -45,9 +45,13 @@ class Member:
     same_as: str = ""
 
 
-def read_tar(file: Path, *, what: str = "") -> tuple[Member, ...]:
-    """The members of an uncompressed tar on disk, in file order, with digests; raises BadArchive."""
-    with _reading(what or str(file)), file.open("rb") as raw, _open(raw) as archive:
+def read_tar(file: Path, *, what: str = "", stream: BinaryIO | None = None) -> tuple[Member, ...]:
+    """The members of an uncompressed tar on disk, in file order, with digests; raises BadArchive.
+
+    With `stream` the bytes are read from there, and `file` is where they will lie.
+    """
+    opened = file.open("rb") if stream is None else nullcontext(stream)
+    with _reading(what or str(file)), opened as raw, _open(raw) as archive:
         found = []
         for info in archive:
             found.append(_member(info, lambda info: _lying(file, raw, archive, info)))
