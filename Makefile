@@ -1,6 +1,6 @@
 # `make run` and `make test` need Python 3.11 or newer with venv, and nothing else; each makes its own environment below .venv.
 PYTHON ?= python3
-RECIPE ?= recipes/hello.yaml
+RECIPE ?= recipes/py311-psycopg.yaml
 VENV := .venv
 BIN := $(VENV)/bin
 

@@ -37,7 +37,7 @@ def assert_clear(done: Done, code: int, *texts: str) -> None:
 
 def test_no_engine_names_the_socket_and_who_chose_it(slimrun: Slimrun, tmp_path: Path) -> None:
     socket = f"unix://{tmp_path}/no.sock"
-    done = slimrun.fresh(tmp_path / "cache")(RECIPES / "hello.yaml", DOCKER_HOST=socket)
+    done = slimrun.fresh(tmp_path / "cache")(RECIPES / "hello.yaml", "--backend", "docker", DOCKER_HOST=socket)
     assert_clear(
         done, 4, f"no Docker Engine answers at {socket} (DOCKER_HOST)", "hint: start the engine", "UNREACHABLE!"
     )
@@ -46,7 +46,7 @@ def test_no_engine_names_the_socket_and_who_chose_it(slimrun: Slimrun, tmp_path:
 def test_slim_yaml_chooses_the_engine_before_the_environment(slimrun: Slimrun, tmp_path: Path) -> None:
     config = tmp_path / "slim.yaml"
     config.write_text("docker:\n  host: tcp://127.0.0.1:9\n", encoding="utf-8")
-    done = slimrun.fresh(tmp_path / "cache")(RECIPES / "hello.yaml", "--config", config)
+    done = slimrun.fresh(tmp_path / "cache")(RECIPES / "hello.yaml", "--backend", "docker", "--config", config)
     assert_clear(done, 4, "tcp://127.0.0.1:9 (docker.host in slim.yaml, or --docker-host)", "Connection refused")
 
 
