@@ -16,6 +16,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite golden files with what the code gives now")
 
 
+# Start processes, servers or namespaces by the dozen: not for `make unit`.
+SLOW = ("backend/test_sandbox", "elf/test_elf_host", "elf/test_elf_run", "fetch/test_uv", "local/", "oci/test_registry_")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what is slow; leave what reads the world's indexes to .ci/run and to `-m network`."""
+    for item in items:
+        if any(name in item.path.as_posix() for name in SLOW):
+            item.add_marker("slow")
+    if os.environ.get("SLIMRUN_CI") or "network" in config.option.markexpr:
+        return
+    away = [item for item in items if item.get_closest_marker("network")]
+    if away:
+        config.hook.pytest_deselected(items=away)
+        items[:] = [item for item in items if not item.get_closest_marker("network")]
+
+
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
     """`golden(path, text)`: the file holds exactly this text; a missing file is a failure too."""

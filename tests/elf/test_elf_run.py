@@ -81,7 +81,7 @@ def test_program_with_libraries_here_and_there(bench: Bench, bare_chroot: Chroot
 
 def test_python_from_nothing(bare_chroot: Chroot, host: HostTree, machine: Tree) -> None:
     if not (PYENV / "bin/python3.11").exists():
-        pytest.skip(f"{PYENV} is not here")
+        pytest.skip(f"cannot be had here: {PYENV}")
     entries: dict[str, Entry] = {}
     lib = PYENV / "lib/python3.11"
     files = [PYENV / "bin/python3.11", PYENV / "lib/libpython3.11.so.1.0", *lib.glob("*.py")]

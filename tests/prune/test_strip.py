@@ -139,7 +139,7 @@ def test_32_bits_and_other_byte_order(source: Path) -> None:
 def test_libpython(tmp_path: Path) -> None:
     lib = PYENV / "lib/libpython3.11.so.1.0"
     if not lib.exists():
-        pytest.skip(f"{lib} is not here")
+        pytest.skip(f"cannot be had here: {lib}")
     data = lib.read_bytes()
     small = strip(data)
     assert small is not None

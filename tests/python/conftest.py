@@ -1,8 +1,7 @@
-"""Helpers are those of tests/fetch; tests that read PyPI run with -m network, or where SLIMRUN_CI is 1."""
+"""Helpers are those of tests/fetch."""
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,15 +17,6 @@ if TYPE_CHECKING:
 
     from slimrun.cache.store import Cache
     from slimrun.python.interpreter import Interpreter
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if os.environ.get("SLIMRUN_CI") == "1" or "network" in config.option.markexpr:
-        return
-    away = [item for item in items if item.get_closest_marker("network")]
-    if away:
-        config.hook.pytest_deselected(items=away)
-        items[:] = [item for item in items if not item.get_closest_marker("network")]
 
 
 @pytest.fixture
