@@ -17,7 +17,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 # Start processes, servers or namespaces by the dozen: not for `make unit`.
-SLOW = ("backend/test_sandbox", "elf/test_elf_host", "elf/test_elf_run", "fetch/test_uv", "local/", "oci/test_registry_")
+SLOW = (
+    "backend/test_sandbox",
+    "elf/test_elf_host",
+    "elf/test_elf_run",
+    "fetch/test_uv",
+    "local/",
+    "oci/test_registry_",
+)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

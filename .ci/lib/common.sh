@@ -17,12 +17,12 @@ need_root() {
 }
 
 # A pid file outlives its process (kill -9, a restored snapshot) and the number may by then be someone else's:
-# only a process whose command line holds MATCH is ours.
+# only a process whose command line holds MATCH is ours. A zombie (a container without an init) has none.
 alive() { # PIDFILE MATCH
   local pid
   [ -s "$1" ] || return 1
   pid=$(cat "$1")
-  [ -r "/proc/$pid/cmdline" ] && tr '\0' ' ' <"/proc/$pid/cmdline" | grep -qF -- "$2"
+  [ -r "/proc/$pid/cmdline" ] && tr '\0' ' ' <"/proc/$pid/cmdline" | grep -qF -- "${2:- }"
 }
 
 # A session of its own, no terminal, no descriptor of the caller's: it survives the script, and a caller
@@ -40,7 +40,7 @@ wait_for() { # WHAT PIDFILE LOG SECONDS COMMAND...
   shift 4
   until "$@" >/dev/null 2>&1; do
     tries=$((tries - 1))
-    if [ "$tries" -le 0 ] || { [ -s "$pidfile" ] && [ ! -e "/proc/$(cat "$pidfile")" ]; }; then
+    if [ "$tries" -le 0 ] || { [ -s "$pidfile" ] && ! alive "$pidfile" ""; }; then
       say "$what did not start; the end of $log:"
       tail -n 25 "$log" >&2
       return 1

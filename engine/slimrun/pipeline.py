@@ -225,6 +225,7 @@ def prune(given: Given, context: Context) -> Pruned:
         facts=context.facts,
         packages=given.packages.part if given.packages else None,
         package_supply=given.packages.supply if given.packages else None,
+        package_owners=given.packages.owners if given.packages else None,
     )
     if not step.strip:
         return result
@@ -308,7 +309,7 @@ WORKERS: dict[str, Worker] = {
     "wheels": Worker(wheels),
     "files": Worker(files),
     "prune": Worker(prune),
-    "assemble": Worker(assemble, 2),
+    "assemble": Worker(assemble),
     "verify": Worker(verify),
     "report": Worker(report),
     "push": Worker(push),

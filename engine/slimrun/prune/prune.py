@@ -9,6 +9,7 @@ from slimrun.elf.closure import close
 from slimrun.elf.model import Closure, Extra, FamilyChoice, Missing, Root, Supply
 from slimrun.plan.part import Part
 from slimrun.prune.choice import Choice, must_match
+from slimrun.prune.dpkg import records
 from slimrun.prune.places import followed
 from slimrun.prune.pruned import Pruned, Removed
 from slimrun.prune.roots import (
@@ -25,7 +26,7 @@ from slimrun.tree.tree import Tree
 from slimrun.why import Why
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from slimrun.elf.facts import Facts
     from slimrun.plan.steps import PruneTree
@@ -57,6 +58,7 @@ def prune_trees(
     facts: Facts,
     packages: Part | None = None,
     package_supply: Tree | None = None,
+    package_owners: Mapping[str, str] | None = None,
 ) -> Pruned:
     """Decide what of a base build, packages, wheels and files goes onto `base`.
 
@@ -91,7 +93,9 @@ def prune_trees(
     )
     also = (*also, *named_libraries(build, rules))
     whole = closed(output, roots, also)
-    return _result(build, base, choice, own, parts, whole, roots, also)
+    result = _result(build, base, choice, own, parts, whole, roots, also)
+    owners = dict(build.owners) | dict(package_owners or {})
+    return _recorded(result, owners, choice.supply(supply.merge(from_packages))) if owners else result
 
 
 def _settle(
@@ -181,6 +185,22 @@ def _result(
         hidden=tuple(sorted(hidden)),
         unresolved=own.unresolved,
     )
+
+
+def _recorded(result: Pruned, owners: Mapping[str, str], supply: Tree) -> Pruned:
+    """Each layer with the records of the Debian packages that its files come from."""
+    layers, whys = dict(result.layers), dict(result.whys)
+    seen: set[str] = set()
+    for name, tree in result.layers:
+        if name == "files":
+            continue
+        found, reasons = records(tree, owners, supply)
+        fresh = found.without(seen | set(tree))
+        layers[name] = tree.merge(fresh)
+        seen |= set(fresh)
+        whys |= {path: why for path, why in reasons.items() if path in fresh}
+    removed = tuple(item for item in result.removed if item.path not in seen)
+    return replace(result, layers=tuple(layers.items()), whys=tuple(sorted(whys.items())), removed=removed)
 
 
 def _left_behind(build: BaseBuild, choice: Choice, whys: dict[str, Why]) -> None:

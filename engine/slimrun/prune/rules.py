@@ -7,6 +7,7 @@ scans is not safe; whole named groups are.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from posixpath import dirname
 from typing import TYPE_CHECKING
 
 from slimrun.prune.globs import Matcher
@@ -109,7 +110,7 @@ class Rules:
             "prefix": interpreter.prefix,
             "stdlib": interpreter.stdlib,
             "dynload": interpreter.dynload,
-            "scripts": interpreter.scripts,
+            "scripts": dirname(interpreter.path),
             "site": interpreter.site_packages,
         }
         self._groups = tuple(

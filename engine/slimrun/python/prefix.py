@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from posixpath import basename, dirname
 from typing import TYPE_CHECKING
 
@@ -18,13 +18,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseBuild:
-    """A CPython and where it came from: `selection` is what may go into the image, `supply` what libraries come from."""
+    """A CPython and where it came from: `selection` is what may go into the image, `supply` what libraries come from.
+
+    `owners` has the Debian package of each path, where packages are what it came from.
+    """
 
     interpreter: Interpreter
     selection: Tree
     supply: Tree
     supply_name: str
     whys: Mapping[str, Why]
+    owners: Mapping[str, str] = field(default_factory=dict)
 
 
 def take(tree: Tree, interpreter: Interpreter, *, name: str, why: Why) -> BaseBuild:
@@ -60,7 +64,7 @@ def _kind(path: str, tree: Tree, interpreter: Interpreter) -> str:
     if path == interpreter.stdlib or path.startswith(f"{interpreter.stdlib}/"):
         return "stdlib"
     folder, name = dirname(path), basename(path)
-    if folder == interpreter.scripts:
+    if folder == dirname(interpreter.path):
         return _script(path, tree, interpreter)
     if name.startswith("libpython") and folder.startswith(f"{prefix}/lib"):
         return "libpython"

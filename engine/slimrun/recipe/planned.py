@@ -6,7 +6,7 @@ import platform
 from typing import TYPE_CHECKING
 
 from slimrun.errors import Problem
-from slimrun.recipe.model import PythonDebian, PythonGit
+from slimrun.recipe.model import PythonGit
 from slimrun.recipe.slim_model import Policy, Reports
 
 if TYPE_CHECKING:
@@ -52,8 +52,6 @@ def _foreign(recipe: Recipe, host: str) -> tuple[Where, ...]:
 
 PLANNED: tuple[tuple[str, Callable[[Recipe], tuple[Where, ...]]], ...] = (
     ("compiling CPython", lambda r: _at(r, isinstance(r.python, PythonGit), "python", "git")),
-    ("Debian's own Python", lambda r: _at(r, isinstance(r.python, PythonDebian), "python", "debian")),
-    ("Debian packages", lambda r: _at(r, r.debian is not None, "debian")),
     ("building from source", lambda r: _at(r, bool(r.pip.from_source), "pip", "from_source")),
     ("packages for builds", lambda r: _at(r, bool(r.pip.build_packages), "pip", "build_packages")),
     ("a wheel built from a folder", _folder_wheels),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from slimrun.debian.resolve import resolve_debian
@@ -15,7 +15,7 @@ from slimrun.tree.tree import Tree
 from slimrun.why import Why
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from slimrun.backend.base import ImageSource
     from slimrun.cache.store import Cache
@@ -40,10 +40,14 @@ class Archive:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packages:
-    """What the recipe's packages give: `part` goes into the image, `supply` is where libraries may come from."""
+    """What the recipe's packages give: `part` goes into the image, `supply` is where libraries may come from.
+
+    `owners` has the package of each path of both.
+    """
 
     part: Part = field(default_factory=Part)
     supply: Tree = field(default_factory=Tree)
+    owners: Mapping[str, str] = field(default_factory=dict)
 
 
 def pin_packages(step: ResolveDebian, suite: str, platform: str, archive: Archive) -> tuple[DebPin, ...]:
@@ -91,7 +95,8 @@ def unpack_python(step: UnpackPython, pins: Sequence[DebPin], archive: Archive) 
         error.where = error.where or step.package.where
         raise
     why = Why(rule="recipe", text=f"python.debian: {step.package.text} of {step.suite}", where=step.package.where)
-    return take(tree, interpreter, name=f"Debian {step.suite}", why=why)
+    build = take(tree, interpreter, name=f"Debian {step.suite}", why=why)
+    return replace(build, owners={path: package for path, (package, _) in unpacked.owner.items()})
 
 
 def unpack_packages(step: UnpackPackages, pins: Sequence[DebPin], archive: Archive) -> Packages:
@@ -106,7 +111,8 @@ def unpack_packages(step: UnpackPackages, pins: Sequence[DebPin], archive: Archi
         offline=archive.offline,
     )
     whys = tuple((path, unpacked.whys[path]) for path in unpacked.named)
-    return Packages(part=Part(tree=unpacked.named, whys=whys), supply=unpacked.dependencies)
+    owners = {path: package for path, (package, _) in unpacked.owner.items()}
+    return Packages(part=Part(tree=unpacked.named, whys=whys), supply=unpacked.dependencies, owners=owners)
 
 
 def _architecture(platform: str) -> str:

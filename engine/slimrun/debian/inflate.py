@@ -1,0 +1,80 @@
+"""The members of a `.deb`, decompressed as they are read."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import zlib
+from contextlib import contextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from slimrun.errors import BadArchive, RequirementNotMet
+from slimrun.tree.entry import Extent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from slimrun.debian.ar import Part
+
+_DAMAGED = (lzma.LZMAError, zlib.error, gzip.BadGzipFile, EOFError)
+
+
+@contextmanager
+def decompressed(file: Path, part: Part, *, limit: int, what: str) -> Iterator[BinaryIO]:
+    """A reader over a member's content by the ending of its name; raises BadArchive where it is damaged or too long."""
+    ending = part.name.rpartition(".tar")[2]
+    try:
+        with Extent(str(file), part.offset, part.size).open() as raw, _opened(ending, raw, what) as stream:
+            yield cast("BinaryIO", io.BufferedReader(_Limited(stream, limit, what)))
+    except _DAMAGED as error:
+        msg = f"{part.name} of {what} cannot be decompressed: {error}"
+        raise BadArchive(msg, hint="remove it from the cache and run again") from error
+
+
+def _opened(ending: str, raw: BinaryIO, what: str) -> BinaryIO:
+    match ending:
+        case "":
+            return raw
+        case ".xz" | ".lzma":
+            return cast("BinaryIO", lzma.open(raw))
+        case ".gz":
+            return cast("BinaryIO", gzip.open(raw))
+        case ".bz2":
+            return cast("BinaryIO", bz2.open(raw))
+        case ".zst":
+            return _zstd(raw, what)
+    msg = f"{what} is compressed in a way that no package is: {ending}"
+    raise BadArchive(msg, hint="use another version of the package")
+
+
+def _zstd(raw: BinaryIO, what: str) -> BinaryIO:
+    """Python 3.14 reads it; Debian itself compresses with xz, Ubuntu with this."""
+    try:
+        module = import_module("compression.zstd")
+    except ImportError as error:
+        msg = f"{what} is compressed with zstd, which Python reads from 3.14 on"
+        raise RequirementNotMet(msg, hint="run slimrun with Python 3.14") from error
+    return cast("BinaryIO", module.open(raw))
+
+
+class _Limited(io.RawIOBase):
+    """Passes on at most so many bytes: a few of a compressed file can become any number."""
+
+    def __init__(self, stream: BinaryIO, limit: int, what: str) -> None:
+        self._stream, self._left, self._what = stream, limit, what
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        data = self._stream.read(len(buffer))
+        self._left -= len(data)
+        if self._left < 0:
+            msg = f"{self._what} is longer than any package"
+            raise BadArchive(msg, hint="use another version of the package")
+        buffer[: len(data)] = data
+        return len(data)
