@@ -1,7 +1,7 @@
 """Every deliberate failure: one class a cause, with its exit code and the next step for the person who reads it.
 
-Exit codes (docs/cli.md): 1 slimrun's own fault, 2 an image failed, 3 recipe, config, lock or policy invalid,
-4 engine or registry unreachable, 5 bad command line, 6 differences found.
+Exit codes: 1 slimrun's own fault, 2 an image failed, 3 recipe, config, lock or policy invalid, 4 engine or registry unreachable,
+5 bad command line, 130 interrupted, 143 terminated.
 """
 
 from __future__ import annotations
@@ -126,10 +126,6 @@ class PythonNotFound(ImageFailed):
 
 class VerifyFailed(ImageFailed):
     """The finished image did not do what its recipe says it does."""
-
-
-class BuildFailed(ImageFailed):
-    """A command in a build container failed."""
 
 
 class DiskFull(ImageFailed):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
-Status = Literal["ok", "changed", "skipping", "unknown", "failed", "unreachable"]
+Status = Literal["ok", "changed", "skipping", "failed", "unreachable"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,14 +63,13 @@ class Warned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recap:
-    """The sums of one image: tasks by status, the size in bytes (uncompressed layers), wall time, how to use it."""
+    """The sums of one image: tasks by status, the size in bytes (uncompressed layers), wall time."""
 
     image: str
     counts: tuple[tuple[Status, int], ...]
     size: int = 0
     seconds: float = 0.0
     digest: str = ""
-    use: str = field(default="")
 
 
 Event = PlayStarted | TaskStarted | TaskEnded | Progress | Note | Warned | Recap

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
+from slimrun import outside as reach
+from slimrun.errors import NotCached
 from slimrun.events import Warned
-from slimrun.plan.digest import digest_of
 from slimrun.plan.part import Part
 from slimrun.plan.steps import (
     CopyFiles,
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from slimrun.cache.store import Cache
     from slimrun.elf.facts import Facts
     from slimrun.events import Emit
-    from slimrun.fetch.index import Indexes
-    from slimrun.fetch.network import Network
     from slimrun.plan.compile import Stage
     from slimrun.plan.pins import ImagePin
     from slimrun.plan.steps import Step
@@ -60,6 +59,11 @@ class Context:
     backend: Backend
     emit: Emit
     environ: tuple[tuple[str, str], ...]
+
+    @property
+    def archive(self) -> Archive:
+        """How Debian's archive is reached."""
+        return reach.archive(self.settings, self.cache, self.emit)
 
     @cached_property
     def facts(self) -> Facts:
@@ -146,12 +150,25 @@ def resolve(given: Given, context: Context) -> Pins:
     return _pin_debian(pins, steps, context) if steps else pins
 
 
+def _pin_debian(pins: Pins, steps: Sequence[ResolveDebian], context: Context) -> Pins:
+    """The pins with Debian's packages; a suite that the recipe leaves open is the base build's."""
+    from slimrun.resolve.debian import pin_packages, suite_of
+
+    archive, suite = context.archive, next((step.suite for step in steps if step.suite), None)
+    for step in steps:
+        if suite is None and pins.base is not None:
+            suite = suite_of(context.backend.open_image(pins.base), step)
+        found = pin_packages(step, step.suite or suite or "", pins.platform, archive)
+        pins = replace(pins, python=found) if step.role == "base build" else replace(pins, packages=found)
+    return pins
+
+
 def python(given: Given, context: Context) -> BaseBuild:
     """Take CPython, and what its libraries come from, out of the base build."""
     if isinstance(given.step, UnpackPython):
         from slimrun.resolve.debian import unpack_python
 
-        return unpack_python(given.step, given.pins.python, _archive(context))
+        return unpack_python(given.step, given.pins.python, context.archive)
     from slimrun.resolve.images import take_python
 
     return take_python(cast("TakePython", given.step), given.base, context.backend)
@@ -161,7 +178,7 @@ def packages(given: Given, context: Context) -> Packages:
     """Unpack the Debian packages that the recipe names."""
     from slimrun.resolve.debian import unpack_packages
 
-    return unpack_packages(cast("UnpackPackages", given.step), given.pins.packages, _archive(context))
+    return unpack_packages(cast("UnpackPackages", given.step), given.pins.packages, context.archive)
 
 
 def wheels(given: Given, context: Context) -> Wheels:
@@ -173,8 +190,11 @@ def wheels(given: Given, context: Context) -> Wheels:
     from slimrun.resolve.images import open_runtime
 
     step = cast("InstallWheels", given.step)
-    interpreter, cache, indexes = given.build.interpreter, context.cache, _indexes(step, context)
-    network = _network(context.settings).knowing(indexes.urls)
+    interpreter, cache, indexes = given.build.interpreter, context.cache, reach.indexes(step, context.environ)
+    network = reach.network(context.settings).knowing(indexes.urls)
+    if context.settings.offline:
+        msg = "the wheels are not in the cache, and this run may not ask the index"
+        raise NotCached(msg, hint="run once without --offline", where=step.lines[0].where)
     runtime = open_runtime(given.pins, context.backend)
     versions = [version for tree in (given.build.supply, runtime.tree) if (version := glibc_version(tree))]
     glibc = max(versions, default=None)
@@ -314,74 +334,3 @@ WORKERS: dict[str, Worker] = {
     "report": Worker(report),
     "push": Worker(push),
 }
-
-
-def outside(stage: Stage, context: Context) -> str:
-    """The digest of what a stage's result depends on beyond its steps and inputs: files of this machine, and settings."""
-    match stage.steps:
-        case (InstallWheels() as step,):
-            from slimrun.python.hostfiles import files_read
-
-            given = step.constraints
-            lines = (*step.lines, *((replace(given, text=f"-c {given.text}"),) if given else ()))
-            contents = tuple(path.read_bytes() for path in files_read(lines))
-            return digest_of((contents, _indexes(step, context).urls))
-        case (CopyFiles() as step,):
-            from slimrun.assemble.files import copy_files
-
-            return copy_files(step.copies).tree.digest()
-        case (WriteImage(),):
-            return str(context.settings.epoch or 0)
-        case (Verify(),):
-            return context.backend.name
-        case (ResolveImage() | ResolveDebian(), *_):
-            return digest_of((context.backend.name, context.settings.mirrors.images))
-    return ""
-
-
-def _indexes(step: InstallWheels, context: Context) -> Indexes:
-    from slimrun.fetch.index import choose_indexes, pip_config
-
-    return choose_indexes(
-        recipe=step.index,
-        recipe_extra=step.extra_index,
-        settings=context.settings.index,
-        pip=pip_config(dict(context.environ)),
-    )
-
-
-def _pin_debian(pins: Pins, steps: Sequence[ResolveDebian], context: Context) -> Pins:
-    """The pins with Debian's packages; a suite that the recipe leaves open is the base build's."""
-    from slimrun.resolve.debian import pin_packages, suite_of
-
-    archive, suite = _archive(context), next((step.suite for step in steps if step.suite), None)
-    for step in steps:
-        if suite is None and pins.base is not None:
-            suite = suite_of(context.backend.open_image(pins.base), step)
-        found = pin_packages(step, step.suite or suite or "", pins.platform, archive)
-        pins = replace(pins, python=found) if step.role == "base build" else replace(pins, packages=found)
-    return pins
-
-
-def _archive(context: Context) -> Archive:
-    from slimrun.resolve.debian import Archive
-
-    settings = context.settings
-    return Archive(
-        network=_network(settings),
-        cache=context.cache,
-        emit=context.emit,
-        mirror=settings.mirrors.debian,
-        offline=settings.offline,
-    )
-
-
-def _network(settings: Settings) -> Network:
-    from slimrun.fetch.index import pypi_mirror
-    from slimrun.fetch.network import Network
-
-    return Network(
-        mirrors=pypi_mirror(settings.mirrors.pypi) if settings.mirrors.pypi else (),
-        ca_bundle=settings.build.ca_certificates,
-        proxy=settings.build.proxy,
-    )

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from slimrun.errors import Interrupted, NotCached, SlimrunError, Terminated, Unreachable
+from slimrun.errors import SlimrunError, Terminated, Unreachable
 from slimrun.events import PlayStarted, Recap, Status, TaskEnded, TaskStarted
-from slimrun.pipeline import WORKERS, Context, Given, outside
+from slimrun.outside import outside
+from slimrun.pipeline import WORKERS, Context, Given
 from slimrun.plan.digest import digest_of, stage_key
 
 if TYPE_CHECKING:
@@ -33,10 +34,10 @@ class Outcome:
 
 
 class _Results(Mapping[str, Any]):
-    """Earlier results by stage, read from the cache only when a stage asks for one."""
+    """Earlier results by stage, read from the cache only when a stage asks for one; one that is damaged is made anew."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, plan: Plan, context: Context) -> None:
+        self._plan, self._context = plan, context
         self.cached: dict[str, str] = {}
         self._values: dict[str, Any] = {}
         self.digests: dict[str, str] = {}
@@ -53,12 +54,10 @@ class _Results(Mapping[str, Any]):
         if stage not in self._values:
             if stage not in self.cached:
                 raise KeyError(stage)
-            value = self._context.cache.load_value("stage", self.cached[stage])
-            if value is None:
+            self._values[stage] = self._context.cache.load_value("stage", self.cached[stage])
+            if self._values[stage] is None:  # damaged, or parts of the cache were removed
                 self._context.cache.forget("stage", self.cached[stage])
-                msg = f"the cached result of {stage} is damaged, or parts of the cache were removed"
-                raise NotCached(msg, hint="run again: it will be made anew")
-            self._values[stage] = value
+                _run_stage(self._plan, self._plan.stage(stage), self, self._context)
         return self._values[stage]
 
     def __iter__(self) -> Iterator[str]:
@@ -72,7 +71,7 @@ def run_image(plan: Plan, context: Context) -> Outcome:
     """Carry out one plan; errors of slimrun end it and are part of the outcome, all others pass through."""
     began, emit = time.monotonic(), context.emit
     counts: Counter[Status] = Counter()
-    results = _Results(context)
+    results = _Results(plan, context)
     error: SlimrunError | None = None
     emit(PlayStarted(image=plan.image))
     for stage in plan.stages:
@@ -83,7 +82,7 @@ def run_image(plan: Plan, context: Context) -> Outcome:
         try:
             if stage.steps:
                 status = _run_stage(plan, stage, results, context)
-        except (Interrupted, Terminated):
+        except Terminated:
             raise
         except SlimrunError as failure:
             error = failure
@@ -120,7 +119,12 @@ def _run_stage(plan: Plan, stage: Stage, results: _Results, context: Context) ->
     cache, worker = context.cache, WORKERS[stage.name]
     inputs = tuple((name, results.digests[name]) for name in stage.reads if name in results.digests)
     names = (plan.image, plan.tags) if stage.name in ("verify", "report") else ()
-    key = stage_key(stage.name, worker.revision, (stage.steps, names), (inputs, outside(stage, context)))
+    key = stage_key(
+        stage.name,
+        worker.revision,
+        (stage.steps, names),
+        (inputs, outside(stage, context.settings, context.environ, context.backend.name)),
+    )
     with cache.lock(f"stage-{key}"):
         forced = context.settings.no_cache or (context.settings.refresh and stage.name in REFRESHED)
         record = None if forced else cache.load("stage", key)

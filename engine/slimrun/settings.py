@@ -50,28 +50,18 @@ class BuildSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """One run's settings; `forks` None means one image at a time, `epoch` None means the lock's, else 0."""
+    """One run's settings; `epoch` in seconds, None means 0."""
 
     cache_dir: Path
     backend: BackendName = "auto"
     docker: DockerSettings = field(default_factory=DockerSettings)
     mirrors: Mirrors = field(default_factory=Mirrors)
     build: BuildSettings = field(default_factory=BuildSettings)
-    index: str | None = None
-    cache_max_size: int | None = None
-    cache_registry: str | None = None
-    lock: LockMode = "use"
-    platforms: tuple[str, ...] = ()
     output: Output = "auto"
     verbosity: int = 0
-    forks: int | None = None
-    timeout: float | None = None
     offline: bool = False
     refresh: bool = False
     no_cache: bool = False
-    check: bool = False
-    push: bool = False
     save: str | None = None
-    keep_going: bool = False
     keep_failed: bool = False
     epoch: int | None = None

@@ -330,4 +330,4 @@ def test_a_closed_pipe_is_no_traceback() -> None:
     with contextlib.closing(os.fdopen(writer, "wb")) as pipe:
         done = subprocess.run(text.split(), stdout=pipe, stderr=subprocess.PIPE, check=False, cwd=ROOT)
     assert b"Traceback" not in done.stderr
-    assert done.returncode in (1, 120)
+    assert done.returncode in (141, 120)  # as for a program that SIGPIPE ends; 120 is Python's own, at exit

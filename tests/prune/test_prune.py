@@ -243,10 +243,16 @@ def test_programs_of_files_are_roots() -> None:
     assert found.closure.missing == ()
 
 
+def test_an_extension_among_files_is_a_root() -> None:
+    name = "/app/m.cpython-311-x86_64-linux-gnu.so"
+    found = prune(files={name: shared(needs=("libnone.so.1",))})
+    assert found.roots[-1].path == name
+    assert [item.needed_by for item in found.closure.missing] == [name]
+
+
 def test_libraries_that_no_file_names() -> None:
     found = prune(libraries=(Text(text="libunused.so.1", where=place(7)),))
     assert layer(found, "wheels") == [f"{LIB}/libunused.so.1"]
-    assert dict(found.whys)[f"{LIB}/libunused.so.1"].chain is not None
     assert [step.where for step in dict(found.whys)[f"{LIB}/libunused.so.1"].chain()][-1] == place(7)
     found = prune(libraries=(Text(text="libnone.so.1", where=place(7)),))
     assert [item.name for item in found.closure.missing] == ["libnone.so.1"]

@@ -8,6 +8,9 @@ from slimrun.recipe.formats import FORMATS
 from slimrun.recipe.units import parse_duration, parse_size
 
 GOOD = {
+    "port": ["1", "65535", "53/udp"],
+    "user": ["0", "65532:65532", "4294967294", "app:app"],
+    "volume": ["/data", "/a/b"],
     "absolute-glob": ["/", "/**", "/a/**/b", "/a/[ab]*.so", "/a/[!a]", "/a/[]a]", "/a?"],
     "absolute-path": ["/", "/a b/c"],
     "debian-package": ["libpq5", "libstdc++6", "python3.11=3.11.2-6+deb12u5"],
@@ -29,6 +32,9 @@ GOOD = {
     "wheel-line": ["a", "a==1.0", "a[b]>=1; python_version>'3'", "./x.whl", "../d/x.whl", "./", "-r a.txt"],
 }
 BAD = {
+    "port": ["65536", "99999/tcp"],
+    "user": ["4294967295", "99999999999:1", "0:4294967295"],
+    "volume": ["/", "//", "data"],
     "absolute-glob": ["", "a", "**", "/a/../b", "/a/**b", "/a/[b", "/[a/b]"],
     "absolute-path": ["", "a", "/a/..", "C:/"],
     "debian-package": ["", "A", "a b", "-x"],

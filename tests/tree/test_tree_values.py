@@ -8,7 +8,7 @@ import pickle
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.treetext import content, entry, tree
+from tests.treetext import content, tree
 
 from slimrun.tree.entry import Entry, Extent, Inline, Kind, file, folder, link
 from slimrun.tree.tree import Tree
@@ -174,8 +174,3 @@ def test_an_extent_is_a_file_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "pack").unlink()
     with pytest.raises(FileNotFoundError):
         extent.open()
-
-
-def test_owners() -> None:
-    assert entry("file 0644 x owner 1:2").owned_by_root() == file(b"x")
-    assert file(b"x").owned_by_root() == file(b"x")

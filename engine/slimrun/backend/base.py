@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from slimrun.cache.store import Cache
     from slimrun.oci.config import Config
     from slimrun.plan.pins import ImagePin
     from slimrun.tree.tree import Tree
@@ -146,9 +145,3 @@ class Backend(Protocol):
     def close(self) -> None:
         """Let go of connections."""
         ...
-
-
-class MakeBackend(Protocol):
-    """What a backend's module offers under the name `make`."""
-
-    def __call__(self, cache: Cache) -> Backend: ...

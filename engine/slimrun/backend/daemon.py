@@ -19,13 +19,14 @@ from slimrun.events import Progress
 from slimrun.oci.archive import archive_chunks, read_archive
 from slimrun.oci.config import Config, read_config
 from slimrun.plan.pins import ImagePin
-from slimrun.recipe.reference import mirror, parse_reference
+from slimrun.recipe.reference import is_file, mirror, parse_reference
 from slimrun.tree.tar import plain, read_tar
 from slimrun.tree.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from slimrun.backend.base import ImageSource
     from slimrun.backend.docker import Engine
     from slimrun.cache.store import Cache
     from slimrun.events import Emit
@@ -55,8 +56,12 @@ class DockerBackend:
 
     def resolve_image(self, reference: str) -> ImagePin:
         """The image as the engine has it, pulled first where docker.pull says so."""
+        if is_file(reference):
+            from slimrun.backend.files import settle_file
+
+            return settle_file(reference, self._cache, self.platform())
         address = mirror(reference, self._settings.mirrors.images)
-        pull = self._settings.docker.pull
+        pull = "never" if self._settings.offline else self._settings.docker.pull
         facts = None if pull == "always" else self.engine.inspect_image(address)
         if facts is None and pull != "never":
             self._pull(address)
@@ -66,10 +71,14 @@ class DockerBackend:
             raise ImageNotFound(msg, hint=f"`docker pull {address}`, or set docker.pull to `missing`")
         return _pin(reference, facts)
 
-    def open_image(self, pin: ImagePin) -> DockerImage:
+    def open_image(self, pin: ImagePin) -> ImageSource:
         """The image by its digest; one that the engine lost is pulled again by the digest it had in its registry."""
+        if is_file(pin.reference):
+            from slimrun.backend.files import open_file
+
+            return open_file(pin, self._cache)
         facts = self.engine.inspect_image(pin.digest)
-        if facts is None and pin.manifest and self._settings.docker.pull != "never":
+        if facts is None and pin.manifest and self._settings.docker.pull != "never" and not self._settings.offline:
             address = parse_reference(mirror(pin.reference, self._settings.mirrors.images))
             self._pull(f"{address.registry}/{address.repository}@{pin.manifest}")
             facts = self.engine.inspect_image(pin.digest)
@@ -118,7 +127,9 @@ class DockerBackend:
     def has(self, image: Finished) -> bool:
         """Whether the first tag leads to these layers and this config; the engine's Id differs between its stores."""
         name = image.tags[0]
-        facts = image_facts(self._host, name, timeout=self._settings.docker.timeout) or self.engine.inspect_image(name)
+        facts = image_facts(
+            self._host, name, timeout=min(10.0, self._settings.docker.timeout)
+        ) or self.engine.inspect_image(name)
         if facts is None or not {*image.tags} <= {*facts["RepoTags"]}:
             return False
         if facts["Id"] == f"sha256:{image.config.digest()}":

@@ -13,6 +13,7 @@ import urllib3
 from docker.constants import MINIMUM_DOCKER_API_VERSION
 from docker.context import ContextAPI
 
+from slimrun.backend.host import engine_key, refusal
 from slimrun.errors import (
     DiskFull,
     EngineUnreachable,
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from slimrun.cache.store import Cache
 
 CHUNK = 1 << 20
+# An engine that is there answers a ping at once; one that hangs is not worth the patience that loading an image needs.
+PATIENCE = 10.0
 
 
 def context_host(name: str) -> str:
@@ -206,7 +209,10 @@ class Engine:
 
     def _connected(self) -> Any:
         if self._client is None:
-            key = self.host.url.encode().hex()[-120:]
+            key = engine_key(self.host)
+            reason = refusal(self.host, timeout=min(PATIENCE, self._timeout))
+            if reason:
+                raise _unreachable(self.host, reason)
             version = self._cache.load("engine", key)
             self._client = docker.APIClient(
                 self.host.url, version=version or "auto", timeout=int(self._timeout), tls=_tls(self.host)
@@ -250,7 +256,10 @@ def translate(error: Exception, doing: str, host: Host) -> SlimrunError:
     if isinstance(error, requests.exceptions.ReadTimeout):
         msg = f"{doing}: the engine at {host.url} did not answer in time"
         return EngineUnreachable(msg, hint="raise docker.timeout in slim.yaml, or look at the engine's log")
-    reason = _innermost(error)
+    return _unreachable(host, _innermost(error))
+
+
+def _unreachable(host: Host, reason: str) -> EngineUnreachable:
     msg = f"no Docker Engine answers at {host.url} ({host.chosen_by}): {reason}"
     return EngineUnreachable(msg, hint=_how_to_reach(host, reason))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import socket
 from contextlib import closing
@@ -64,8 +65,16 @@ def image_facts(host: Host, name: str, *, timeout: float) -> dict[str, Any] | No
     return value if isinstance(value, dict) else None
 
 
-def refusal(host: Host, *, timeout: float) -> str:
-    """Why no engine answers at an address, or "" where one does; only an address with TLS or ssh needs docker for it."""
+def engine_key(host: Host) -> str:
+    """What an engine is remembered by in the cache."""
+    return hashlib.sha256(host.url.encode()).hexdigest()
+
+
+def refusal(host: Host, *, timeout: float, known: bool = False) -> str:
+    """Why no engine answers at an address, or "" where one does; only an address with TLS or ssh needs docker for it.
+
+    Of one that is `known` to have answered before, on a Unix socket, nothing is asked: that it takes a connection is enough.
+    """
     kind, _, place = host.url.partition("://")
     plain = kind in ("tcp", "http") and not host.tls_verify and not host.context
     if kind != "unix" and not plain:
@@ -77,6 +86,9 @@ def refusal(host: Host, *, timeout: float) -> str:
             HTTPConnection(place.partition("/")[0], timeout=timeout) if plain else _UnixConnection(place, timeout)
         )
         with closing(connection):
+            if known and kind == "unix":
+                connection.connect()
+                return ""
             connection.request("GET", "/_ping", headers={"Host": "docker"})
             status = connection.getresponse().status
     except (OSError, HTTPException, ValueError) as error:

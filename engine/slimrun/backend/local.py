@@ -15,7 +15,7 @@ from slimrun.errors import ImageNotFound
 from slimrun.events import Note, Warned
 from slimrun.plan.pins import ImagePin
 from slimrun.recipe.planned import host_platform
-from slimrun.recipe.reference import mirror, parse_reference
+from slimrun.recipe.reference import is_file, mirror, parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,6 +48,10 @@ class LocalBackend:
 
     def resolve_image(self, reference: str) -> ImagePin:
         """What the registry says, remembered until `--refresh`, as an engine keeps an image that it has."""
+        if is_file(reference):
+            from slimrun.backend.files import settle_file
+
+            return settle_file(reference, self._cache, self.platform())
         address = mirror(reference, self._settings.mirrors.images)
         key = hashlib.sha256(f"{address} {self.platform()}".encode()).hexdigest()
         pull = self._settings.docker.pull
@@ -70,6 +74,10 @@ class LocalBackend:
         from slimrun.backend.layers import cached_layers, known_layers
         from slimrun.backend.local_image import LocalImage
 
+        if is_file(pin.reference):
+            from slimrun.backend.files import open_file
+
+            return open_file(pin, self._cache)
         key = pin.digest.removeprefix("sha256:")
         config = self._config(pin)
 

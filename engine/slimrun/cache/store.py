@@ -109,10 +109,6 @@ class Cache:
         """Remove a record, if it is there."""
         self._record(kind, key).unlink(missing_ok=True)
 
-    def has_pack(self, key: str) -> bool:
-        """Whether the pack with this key is here."""
-        return (self.root / "packs" / _checked(key)).is_file()
-
     @contextmanager
     def lock(self, key: str) -> Iterator[None]:
         """Hold this key against other processes; waits for whoever has it. A process that dies lets go of it."""
@@ -223,7 +219,7 @@ def writing(where: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             msg = f"no space left while writing below {where}"
             raise DiskFull(msg, hint="free some space, or set cache.dir in slim.yaml to another disk") from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT):
             msg = f"cannot write below {where}: {error.strerror}"
             raise RequirementNotMet(msg, hint="set cache.dir in slim.yaml to a folder that you can write") from error
         raise

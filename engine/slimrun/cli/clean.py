@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slimrun.cli.options import Parser, default_cache
+from slimrun.cli.options import Parser, default_cache, nearest_slim
 from slimrun.events import Event, Note
-from slimrun.recipe.slim import find_slim, load_slim
-from slimrun.recipe.slim_model import Slim
 from slimrun.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,9 +21,7 @@ def main(argv: Sequence[str]) -> int:
 
     words = Parser(prog="slimrun clean", description=SUMMARY)
     words.add_argument("--config", metavar="FILE", help="the slim.yaml to use")
-    given = words.parse_args(argv).config or os.environ.get("SLIMRUN_CONFIG")
-    config = find_slim(Path.cwd(), config=Path(given) if given else None)
-    slim = load_slim(config) if config else Slim()
+    slim = nearest_slim(Path.cwd(), words.parse_args(argv).config)
     settings = Settings(cache_dir=slim.cache.dir or default_cache(), docker=slim.docker, backend=slim.backend)
     with open_context(settings, _say) as context:
         removed = context.backend.clean()

@@ -48,7 +48,7 @@ def local_backend(settings: Settings, cache: Cache, emit: Emit) -> Backend:
 
 def _choose(settings: Settings, cache: Cache, emit: Emit) -> Backend:
     """What the settings name; `auto` is Docker where an engine answers, else local, which is said."""
-    why = _no_engine(settings) if settings.backend == "auto" else ""
+    why = _no_engine(settings, cache) if settings.backend == "auto" else ""
     if settings.backend == "local" or why:
         if why:
             emit(Note(text=f"{why}; going on without one (--backend docker insists)", level=0))
@@ -58,13 +58,14 @@ def _choose(settings: Settings, cache: Cache, emit: Emit) -> Backend:
     return DockerBackend(settings, cache, emit, os.environ)
 
 
-def _no_engine(settings: Settings) -> str:
+def _no_engine(settings: Settings, cache: Cache) -> str:
     """Which engine does not answer, who chose it, and why; "" where it does."""
-    from slimrun.backend.host import choose_host, refusal
+    from slimrun.backend.host import choose_host, engine_key, refusal
 
     try:
         host = choose_host(settings.docker, os.environ)
     except EngineUnreachable as error:
         return error.message
-    reason = refusal(host, timeout=min(_PATIENCE, settings.docker.timeout))
+    known = cache.load("engine", engine_key(host)) is not None
+    reason = refusal(host, timeout=min(_PATIENCE, settings.docker.timeout), known=known)
     return f"no Docker Engine answers at {host.url} ({host.chosen_by}): {reason}" if reason else ""

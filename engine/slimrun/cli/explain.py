@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slimrun.cache.store import Cache
-from slimrun.cli.options import Parser, default_cache
+from slimrun.cli.options import Parser, default_cache, nearest_slim
 from slimrun.cli.output import bytes_text
 from slimrun.errors import BadCommandLine
 from slimrun.prune.globs import Matcher
-from slimrun.recipe.slim import find_slim, load_slim
-from slimrun.recipe.slim_model import Slim
+from slimrun.recipe.load import load_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,10 +23,12 @@ def main(argv: Sequence[str]) -> int:
     words = Parser(prog="slimrun explain", description=SUMMARY)
     words.add_argument("name", help="an image's name, or its recipe")
     words.add_argument("paths", nargs="*", metavar="PATH", help="absolute paths of the image, or globs")
+    words.add_argument("--config", metavar="FILE", help="the slim.yaml to use")
     given = words.parse_args(argv)
-    config = find_slim(Path.cwd())
-    slim = load_slim(config) if config else Slim()
-    name = Path(given.name).stem if given.name.endswith((".yaml", ".yml")) else given.name
+    slim, name = nearest_slim(Path.cwd(), given.config), given.name
+    if name.endswith((".yaml", ".yml")):
+        slim = nearest_slim(Path(name).parent, given.config)
+        name = load_recipe(Path(name), slim=slim).name
     report = Cache(slim.cache.dir or default_cache()).load("report", name)
     if report is None:
         msg = f"there is no report of '{name}'"

@@ -31,7 +31,7 @@ commands:
 {commands}
 
 `slimrun COMMAND --help` says more. Exit codes: 0 ok, 1 slimrun's own fault, 2 an image failed, 3 a recipe or
-configuration is invalid, 4 engine or registry unreachable, 5 bad command line, 130 interrupted.
+configuration is invalid, 4 engine or registry unreachable, 5 bad command line, 130 interrupted, 143 terminated.
 """
 
 
@@ -50,7 +50,7 @@ def _guarded(words: list[str]) -> int:
         return _say(Interrupted("interrupted; what was begun has been cleared away"))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return 128 + signal.SIGPIPE
     except SlimrunError as error:
         return _say(error)
     except Exception:

@@ -6,13 +6,12 @@ import argparse
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from slimrun.errors import BadCommandLine
+from slimrun.recipe.slim import find_slim, load_slim
+from slimrun.recipe.slim_model import Slim
 from slimrun.settings import Settings
-
-if TYPE_CHECKING:
-    from slimrun.recipe.slim_model import Slim
 
 
 class Parser(argparse.ArgumentParser):
@@ -25,6 +24,9 @@ class Parser(argparse.ArgumentParser):
 def make_settings(words: argparse.Namespace, slim: Slim) -> Settings:
     """Flags over environment over slim.yaml over built-in values."""
     docker = slim.docker
+    if words.docker_host and words.backend == "local":
+        msg = "--docker-host names an engine, and --backend local uses none"
+        raise BadCommandLine(msg, hint="leave one of them out")
     if words.docker_host:
         docker = replace(docker, host=words.docker_host)
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
@@ -43,10 +45,17 @@ def make_settings(words: argparse.Namespace, slim: Slim) -> Settings:
         refresh=words.refresh,
         no_cache=words.no_cache,
         save=words.save,
-        keep_going=words.keep_going,
+        offline=words.offline,
         keep_failed=words.keep_failed,
         epoch=int(epoch) if epoch else None,
     )
+
+
+def nearest_slim(start: Path, flag: str | None = None) -> Slim:
+    """The slim.yaml of `--config`, else of $SLIMRUN_CONFIG, else the nearest one from `start` upwards, else none."""
+    given = flag or os.environ.get("SLIMRUN_CONFIG")
+    config = find_slim(start, config=Path(given) if given else None)
+    return load_slim(config) if config else Slim()
 
 
 def default_cache() -> Path:

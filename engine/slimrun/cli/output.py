@@ -23,7 +23,6 @@ _COLOURS: dict[Status, str] = {
     "ok": "green",
     "changed": "yellow",
     "skipping": "cyan",
-    "unknown": "magenta",
     "failed": "red",
     "unreachable": "red",
 }
@@ -35,7 +34,9 @@ class Renderer:
     def __init__(self, output: Output, verbosity: int) -> None:
         self._output = "ansible" if output == "auto" else output
         self._verbosity = verbosity
-        self._console = _console() if sys.stdout.isatty() else None  # rich takes 0.05 s to load
+        self._console = (
+            _console() if sys.stdout is not None and sys.stdout.isatty() else None
+        )  # rich takes 0.05 s to load
         self._bars: Bars | None = None
         self._tasks: dict[str, TaskID] = {}
         self._spoke = time.monotonic()
@@ -91,8 +92,9 @@ class Renderer:
                 self._tasks[event.what] = self._bars.add_task(event.what, total=event.total or None)
             self._bars.update(self._tasks[event.what], completed=event.done, total=event.total or None)
         elif time.monotonic() - self._spoke > HEARTBEAT:
-            of = f" of {bytes_text(event.total)}" if event.total else ""
-            self._print(f"... {event.what}: {bytes_text(event.done)}{of}")
+            count = bytes_text if event.unit == "B" else str
+            of = f" of {count(event.total)}" if event.total else ""
+            self._print(f"... {event.what}: {count(event.done)}{of}{'' if event.unit == 'B' else f' {event.unit}'}")
 
     def _end(self, event: TaskEnded) -> None:
         if self._bars is not None:

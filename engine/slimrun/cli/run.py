@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slimrun.cli.options import Parser, make_settings
+from slimrun.cli.files import check_target, write_file
+from slimrun.cli.options import Parser, make_settings, nearest_slim
 from slimrun.cli.output import Renderer, bytes_text
-from slimrun.errors import BadCommandLine, Invalid, RecipeInvalid
+from slimrun.errors import BadCommandLine, RecipeInvalid
 from slimrun.plan.compile import compile_plan
 from slimrun.recipe.load import load_recipe
 from slimrun.recipe.planned import not_yet, slim_not_yet
-from slimrun.recipe.slim import find_slim, load_slim
-from slimrun.recipe.slim_model import Slim
 from slimrun.recipe.variables import parse_extra_vars
 
 if TYPE_CHECKING:
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from slimrun.pipeline import Context
     from slimrun.plan.compile import Plan
     from slimrun.recipe.model import Recipe
+    from slimrun.recipe.slim_model import Slim
     from slimrun.schedule import Outcome
 
 _SAVE = (
@@ -48,6 +47,9 @@ def parser() -> Parser:
     words.add_argument("--syntax-check", action="store_true", help="check the recipes, and do nothing")
     words.add_argument("--save", metavar="FILE", help=_SAVE)
     words.add_argument("--metadata-file", metavar="FILE", help="write names, digests and sizes as JSON")
+    words.add_argument(
+        "--offline", action="store_true", help="use what the cache has; ask no registry, index or archive"
+    )
     words.add_argument("--no-cache", action="store_true", help="make every stage anew")
     words.add_argument("--refresh", action="store_true", help="settle images and wheels anew")
     words.add_argument("--keep-going", action="store_true", help="go on with other recipes after one failed")
@@ -73,9 +75,15 @@ def main(argv: Sequence[str]) -> int:
     if problems:
         raise RecipeInvalid(tuple(dict.fromkeys(problems)))
     _check_save(words.save, loaded)
+    if words.metadata_file:
+        check_target(Path(words.metadata_file), "--metadata-file")
     outcomes = list(_run_all(loaded, words))
     if words.metadata_file:
-        _write(Path(words.metadata_file), json.dumps([_metadata(item) for item in outcomes], indent=2) + "\n")
+        write_file(
+            Path(words.metadata_file),
+            ((json.dumps([_metadata(item) for item in outcomes], indent=2) + "\n").encode(),),
+            "--metadata-file",
+        )
     codes = {item.error.exit_code for item in outcomes if item.error}
     return next((code for code in _ORDER if code in codes), 0)
 
@@ -85,12 +93,10 @@ def _load_all(words: argparse.Namespace) -> list[tuple[Recipe, Slim]]:
     loaded: list[tuple[Recipe, Slim]] = []
     problems = []
     extra = parse_extra_vars(tuple(words.extra_vars))
-    given = words.config or os.environ.get("SLIMRUN_CONFIG")
     for name in words.files:
         path = Path(name)
         try:
-            config = find_slim(path.parent, config=Path(given) if given else None)
-            slim = load_slim(config) if config else Slim()
+            slim = nearest_slim(path.parent, words.config)
             loaded.append((load_recipe(path, sets=tuple(words.set), extra_vars=extra, slim=slim), slim))
         except RecipeInvalid as error:
             problems += [problem for problem in error.problems if problem not in problems]
@@ -134,9 +140,8 @@ def _check_save(save: str | None, loaded: list[tuple[Recipe, Slim]]) -> None:
     if save and len(loaded) > 1 and "{name}" not in save:
         msg = "--save names one file for several images"
         raise BadCommandLine(msg, hint="write {name} in it: --save 'build/{name}.tar'")
-    if save and not Path(save).resolve().parent.is_dir():
-        msg = f"--save {save}: there is no folder {Path(save).parent}"
-        raise BadCommandLine(msg, hint=f"mkdir -p {Path(save).parent}")
+    if save and not save.endswith("/") and not Path(save).is_dir():
+        check_target(Path(save), "--save")
 
 
 def _task_lines(plan: Plan) -> Iterator[str]:
@@ -158,15 +163,3 @@ def _metadata(outcome: Outcome) -> dict[str, object]:
         "layers": [f"sha256:{diff_id}" for diff_id in finished.config.diff_ids] if finished else [],
         "error": outcome.error.message if outcome.error else None,
     }
-
-
-def _write(path: Path, text: str) -> None:
-    """A file that is complete or not there."""
-    staging = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        staging.write_text(text, encoding="utf-8")
-        staging.rename(path)
-    except OSError as error:
-        staging.unlink(missing_ok=True)
-        msg = f"cannot write {path}: {error.strerror}"
-        raise Invalid(msg, hint="name a folder that exists and that you can write") from error

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import os
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slimrun.errors import DiskFull, Invalid
+from slimrun.cli.files import write_file
+from slimrun.errors import Invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from slimrun.backend.base import Finished
     from slimrun.cache.store import Cache
@@ -44,7 +42,7 @@ def save_image(place: str, image: Finished, cache: Cache) -> str:
         _write_folder(path, _layout(image, cache), cache)
         return f"skopeo copy oci:{path}:{tag.rpartition(':')[2]} docker-daemon:{tag}"
     if not _is_there(path, image, cache):
-        _write_file(path, _chunks(path, image, cache))
+        write_file(path, _chunks(path, image, cache), "--save")
         cache.save("saved", _key(path), _facts(path, image))
     return f"skopeo copy oci-archive:{path} docker-daemon:{tag}" if _is_oci(path) else f"docker load -i {path}"
 
@@ -82,26 +80,13 @@ def _write_folder(path: Path, layout: Layout, cache: Cache) -> None:
     for layer in layout.layers:
         if not (blobs / layer.digest).is_file():
             with cache.blob_path(layer.digest).open("rb") as source:
-                _write_file(blobs / layer.digest, chunks(source))
+                write_file(blobs / layer.digest, chunks(source), "--save")
     for name, data in layout.files:
-        _write_file(path / name, (join_index(index.read_bytes(), data) if name == INDEX and index.is_file() else data,))
-
-
-def _write_file(path: Path, chunks: Iterable[bytes]) -> None:
-    staging = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with staging.open("wb") as stream:
-            for chunk in chunks:
-                stream.write(chunk)
-        staging.rename(path)
-    except OSError as error:
-        msg = f"cannot write {path}: {error.strerror}"
-        kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else Invalid
-        raise kind(msg, hint="name a place that you can write with --save") from error
-    finally:
-        with suppress(OSError):
-            staging.unlink(missing_ok=True)
+        write_file(
+            path / name,
+            (join_index(index.read_bytes(), data) if name == INDEX and index.is_file() else data,),
+            "--save",
+        )
 
 
 def _is_there(path: Path, image: Finished, cache: Cache) -> bool:

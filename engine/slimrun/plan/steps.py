@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from slimrun.errors import Where
-    from slimrun.recipe.model import FileCopy, Glob, Image, Level, Pairs, Text, VerifyRun, Wheel
+    from slimrun.recipe.model import FileCopy, Glob, Image, Level, Text, VerifyRun, Wheel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +130,6 @@ class Verify:
     max_size: int | None = None
     max_size_where: Where | None = None
     volumes: tuple[str, ...] = ()
-    env: Pairs = field(default=())
 
     def __str__(self) -> str:
         what = [f"import {', '.join(item.text for item in self.imports)}"] if self.imports else []

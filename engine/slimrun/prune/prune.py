@@ -14,6 +14,7 @@ from slimrun.prune.places import followed
 from slimrun.prune.pruned import Pruned, Removed
 from slimrun.prune.roots import (
     extras,
+    file_roots,
     named_libraries,
     package_roots,
     program_roots,
@@ -89,7 +90,7 @@ def prune_trees(
         *package_roots(build, package_tree, dict(packages.whys), facts),
         *wheel_roots(build, wheel_tree, dict(wheels.whys)),
         *program_roots(wheel_tree, dict(wheels.whys), facts),
-        *program_roots(file_tree, dict(files.whys), facts),
+        *file_roots(build, file_tree, dict(files.whys), facts),
     )
     also = (*also, *named_libraries(build, rules))
     whole = closed(output, roots, also)
@@ -173,6 +174,9 @@ def _result(
     whys = {pulled.path: pulled.why for pulled in (*whole.pulled, *own.closure.pulled)} | choice.whys
     _left_behind(build, choice, whys)
     hidden = {*own.closure.removed, *whole.removed} - family
+    for path in hidden:
+        text = f"of the runtime's glibc ({decision.base_identity}), which the image does not use"
+        choice.remove(path, base[path], Why(rule="family", text=text))
     there = {path for tree in (base.without(hidden), *layers.values()) for path in tree}
     removed = (item for path, item in sorted(choice.removed.items()) if path not in there)
     return Pruned(

@@ -58,6 +58,17 @@ def package_roots(build: BaseBuild, tree: Tree, whys: Mapping[str, Why], facts: 
     return (*libraries, *program_roots(tree, whys, facts))
 
 
+def file_roots(build: BaseBuild, tree: Tree, whys: Mapping[str, Why], facts: Facts) -> tuple[Root, ...]:
+    """What `files` bring: programs, and extensions by their tagged suffix; a plain .so may be anything."""
+    suffixes = tuple(suffix for suffix in build.interpreter.ext_suffixes if suffix != ".so")
+    extensions = (path for path, _ in tree.files() if suffixes and path.endswith(suffixes))
+    program = build.interpreter.path
+    return (
+        *(Root(path=path, why=whys[path], program=program) for path in extensions),
+        *program_roots(tree, whys, facts),
+    )
+
+
 def extras(build: BaseBuild) -> tuple[Extra, ...]:
     """What every CPython opens at run time though no file says so."""
     program = build.interpreter.path

@@ -27,6 +27,7 @@ from slimrun.recipe.model import (
     Wheel,
 )
 from slimrun.recipe.nodes import Mapping, Node, Scalar, walk
+from slimrun.recipe.reference import from_folder
 from slimrun.recipe.units import parse_duration, parse_size
 
 if TYPE_CHECKING:
@@ -44,13 +45,13 @@ def build_recipe(root: Mapping, source: Path, prefix: str | None, line: Callable
         name=name,
         description=read.text(root["description"]),
         source=source,
-        python=_python(read.mapping(root["python"])),
+        python=_python(read.mapping(root["python"]), source),
         python_where=_place(root, "python"),
         wheels=tuple(_wheel(item, source) for item in read.items(root["wheels"])),
         pip=_pip(read.mapping(root["pip"]), source),
         debian=None if read.is_unset(root["debian"]) else _debian(read.mapping(root["debian"])),
         files=tuple(_file(read.mapping(item), source) for item in read.items(root["files"])),
-        runtime=read.text(root["runtime"]),
+        runtime=from_folder(read.text(root["runtime"]), _base(root["runtime"], source)),
         runtime_where=_place(root, "runtime"),
         prune=_prune(read.mapping(root["prune"])),
         image=_image(read.mapping(root["image"]), tag),
@@ -72,9 +73,9 @@ def _base(node: Node, source: Path) -> Path:
     return node.base if isinstance(node, Scalar) and node.base is not None else source.parent
 
 
-def _python(node: Mapping) -> Python:
+def _python(node: Mapping, source: Path) -> Python:
     if not read.is_unset(node["image"]):
-        return PythonImage(image=read.text(node["image"]))
+        return PythonImage(image=from_folder(read.text(node["image"]), _base(node["image"], source)))
     if not read.is_unset(node["git"]):
         return _git(read.mapping(node["git"]))
     debian = read.mapping(node["debian"])

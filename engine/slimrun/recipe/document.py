@@ -73,6 +73,9 @@ _Loader.add_implicit_resolver(f"{TAG}null", NULL, ["~", "n", ""])
 
 def read_document(path: Path) -> Document:
     """The document in a file; raises Invalid when it cannot be read, RecipeInvalid with all problems of its YAML."""
+    if path.exists() and not path.is_file():
+        message = "this is not a file" if not path.is_dir() else "this is a folder, where a file is wanted"
+        raise Invalid(message, where=Where(str(path)), hint="name a YAML file")
     try:
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)

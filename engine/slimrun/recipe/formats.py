@@ -13,7 +13,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from slimrun.recipe.model import SCRATCH
-from slimrun.recipe.reference import parse_reference
+from slimrun.recipe.reference import is_file, parse_reference, split_file
 from slimrun.recipe.units import parse_duration, parse_size
 from slimrun.recipe.words import quoted
 
@@ -26,6 +26,8 @@ _DISTRIBUTION = re.compile(r"[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]")
 _SONAME = re.compile(r"[^\s/]+")
 _CLOSED_CLASS = re.compile(r"\[!?\]?[^\]]*\]")
 _PREFIX = re.compile(r"[a-zA-Z0-9.-]+(?::[0-9]+)?(?:/[a-z0-9._-]+)*/?")
+
+MAX_ID = 2**32 - 2
 
 
 def _matches(pattern: re.Pattern[str], what: str) -> Format:
@@ -47,23 +49,47 @@ _reference = _parses(parse_reference)
 
 
 def _image_reference(text: str) -> str | None:
-    return "'scratch' is empty: it can stand only in 'runtime'" if text == SCRATCH else _reference(text)
+    return "'scratch' is empty: it can stand only in 'runtime'" if text == SCRATCH else _source(text)
 
 
 def _image_tag(text: str) -> str | None:
     if "@" in text:
         return f"{quoted(text)} holds a digest, which is known only when the image is made"
-    return _image_reference(text)
+    return "'scratch' is empty: it can stand only in 'runtime'" if text == SCRATCH else _reference(text)
 
 
 def _runtime(text: str) -> str | None:
-    return None if text == SCRATCH else _reference(text)
+    return None if text == SCRATCH else _source(text)
+
+
+def _source(text: str) -> str | None:
+    """An image of a registry, or one in a file."""
+    if not is_file(text):
+        return _reference(text)
+    return None if split_file(text)[1] else f"{quoted(text)} names no file"
 
 
 def _absolute_path(text: str) -> str | None:
     if not text.startswith("/"):
         return f"{quoted(text)} is not an absolute path: begin with '/'"
     return f"{quoted(text)} may not hold '..'" if ".." in text.split("/") else None
+
+
+def _volume(text: str) -> str | None:
+    return "a volume cannot be the whole file system" if not text.strip("/") else _absolute_path(text)
+
+
+def _user(text: str) -> str | None:
+    """Numbers as the kernel has them (uid_t, less the one that means none), or names."""
+    for part in text.split(":"):
+        if part.isdigit() and int(part) > MAX_ID:
+            return f"{quoted(part)} is no user or group: the largest is {MAX_ID}"
+    return None
+
+
+def _port(text: str) -> str | None:
+    number = text.partition("/")[0]
+    return f"{quoted(text)} is no port: they go up to 65535" if number.isdigit() and int(number) > 65535 else None
 
 
 def _relative_path(text: str) -> str | None:
@@ -172,10 +198,13 @@ FORMATS: dict[str, Format] = {
     "python-regex": _python_regex,
     "relative-glob": _relative_glob,
     "relative-path": _relative_path,
+    "port": _port,
     "runtime": _runtime,
     "size": _parses(parse_size),
     "soname": _matches(_SONAME, "a soname, such as 'libgomp.so.1'"),
     "specifier": _specifier,
     "url": _url,
+    "user": _user,
+    "volume": _volume,
     "wheel-line": _wheel_line,
 }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from slimrun.errors import Problem
 from slimrun.recipe.model import PythonGit
-from slimrun.recipe.slim_model import Policy, Reports
+from slimrun.recipe.slim_model import Lint, Policy, Reports
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +70,9 @@ PLANNED_SLIM: tuple[tuple[str, tuple[str, ...], Callable[[Slim], bool]], ...] = 
     ("a shared cache", ("cache", "registry"), lambda s: s.cache.registry is not None),
     ("trimming the cache", ("cache", "max_size"), lambda s: s.cache.max_size is not None),
     ("a limit on an image's time", ("run", "timeout"), lambda s: s.run.timeout is not None),
+    ("several images at once", ("run", "forks"), lambda s: s.run.forks > 1),
+    ("profiles of lint", ("lint",), lambda s: s.lint != Lint()),
+    ("mirrors of git", ("mirrors", "git"), lambda s: bool(s.mirrors.git)),
     ("Dask", ("run", "dask"), lambda s: s.run.dask is not None),
     ("reports in a folder", ("report",), lambda s: s.report != Reports()),
     ("an environment for builds", ("build", "env"), lambda s: bool(s.build.env)),

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LAYOUT, ARCHIVE = "oci:", "docker-archive:"
 _DOCKER_HUB = "docker.io"
 _HUB_ALIASES = ("docker.io", "index.docker.io", "registry-1.docker.io")
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
@@ -53,6 +58,27 @@ def parse_reference(text: str) -> Reference:
     if host in _HUB_ALIASES:
         host, path = _DOCKER_HUB, path if "/" in path else f"library/{path}"
     return Reference(registry=host, repository=path, tag=tag or None, digest=digest or None)
+
+
+def is_file(text: str) -> bool:
+    """Whether a reference names a file of this machine rather than an image of a registry."""
+    return text.startswith((LAYOUT, ARCHIVE))
+
+
+def split_file(text: str) -> tuple[str, str, str]:
+    """`oci:FOLDER:TAG` → (`oci:`, FOLDER, TAG); a tag is what follows the last colon and holds no slash."""
+    kind = LAYOUT if text.startswith(LAYOUT) else ARCHIVE
+    path = text.removeprefix(kind)
+    head, colon, tag = path.rpartition(":")
+    return (kind, head, tag) if kind == LAYOUT and colon and "/" not in tag else (kind, path, "")
+
+
+def from_folder(text: str, folder: Path) -> str:
+    """The same reference, a relative path in it made absolute from `folder`."""
+    if not is_file(text):
+        return text
+    kind, path, tag = split_file(text)
+    return f"{kind}{(folder / path).resolve()}" + (f":{tag}" if tag else "")
 
 
 def canonical(text: str) -> str:

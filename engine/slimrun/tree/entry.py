@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -116,10 +116,6 @@ class Entry:
         """All bytes of a file."""
         with self.open() as stream:
             return stream.read()
-
-    def owned_by_root(self) -> Entry:
-        """The same entry, owner 0:0."""
-        return self if (self.uid, self.gid) == (0, 0) else replace(self, uid=0, gid=0)
 
     def row(self) -> tuple[Any, ...]:
         """The fields as plain values, for pickles: a tenth of the time of a dataclass's own."""
