@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 LIMIT = 250 << 20
 DEAD = "127.0.0.1:9"
+# Asked of the kernel here, not of slimrun: what it must not skip.
+NAMESPACES = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode == 0
 
 
 @pytest.fixture(scope="module")
@@ -47,11 +49,11 @@ def test_verify_was_not_skipped_where_commands_can_run(local: Local, made: Path)
     report = json.loads((local.folder / "cache/slimrun/records/report/hello.json").read_text())
     checks = {check["name"]: check for check in report["checks"]}
     assert made.is_file()
-    if not any(check["skipped"] for check in checks.values()):
-        assert checks["run -c print('hello')"]["ok"] is True
-        assert checks["import _ssl"]["ok"] is True
-    else:
-        assert not any(check["ok"] for check in checks.values() if check["skipped"])
+    if not NAMESPACES:
+        pytest.skip(f"{CANNOT}commands in namespaces: `unshare --mount true` fails")
+    assert not any(check["skipped"] for check in checks.values())
+    assert checks["run -c print('hello')"]["ok"] is True
+    assert checks["import _ssl"]["ok"] is True
 
 
 def test_a_second_run_changes_nothing_and_has_no_network(local: Local, hello: Path, made: Path) -> None:
@@ -184,8 +186,7 @@ def test_what_cannot_be_run_is_skipped_with_the_reason_and_run_once_it_can(
     assert again.recap("hello")["changed"] == 0
     assert "nothing of hello:latest was ever run" in again.out
     able = local(*words, **cache)
-    if "[WARNING]: nothing of" not in able.out:
-        assert able.recap("hello")["changed"] == 2, "verify and report"
+    assert able.recap("hello")["changed"] == (2 if NAMESPACES else 0), "verify and report, where commands can be run"
 
 
 def test_an_image_that_does_not_do_what_it_says(local: Local, tmp_path: Path) -> None:
@@ -195,8 +196,8 @@ def test_an_image_that_does_not_do_what_it_says(local: Local, tmp_path: Path) ->
         "verify:\n  run:\n    - cmd: [-c, 'import sys; sys.exit(3)']\n"
     )
     done = local(recipe, "--backend", "local")
-    if "[WARNING]" in done.out:
-        pytest.skip(f"{CANNOT}commands in namespaces")
+    if not NAMESPACES:
+        pytest.skip(f"{CANNOT}commands in namespaces: `unshare --mount true` fails")
     assert done.code == 2, done.text
     assert "exit status 3, expected 0" in done.out
     assert not (local.folder / "build").joinpath("bad-amd64.tar").exists()

@@ -24,6 +24,8 @@ from slimrun.oci.layer import Layer
 from slimrun.plan.steps import Verify
 from slimrun.prune.prune import Pruned
 from slimrun.recipe.model import Text, VerifyRun
+from slimrun.tree.entry import file
+from slimrun.tree.tree import Tree
 from slimrun.verify.checks import _IMPORTER, Check, raise_failed, run_checks, static_checks, untried
 from slimrun.why import Why
 
@@ -265,3 +267,28 @@ def test_the_importer_itself(tmp_path: Path) -> None:
         "failed none.such ModuleNotFoundError: No module named 'none'", "begin dies",
     ]  # fmt: skip
     assert b"ok broken" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("entrypoint", "cmd", "ok"),
+    [
+        (("/usr/bin/python3",), (), True),
+        ((), ("/usr/bin/python3",), True),
+        (("python3",), (), True),
+        (("./python3",), (), True),
+        ((), (), True),
+        (("/nope",), (), False),
+        (("nope",), (), False),
+        (("/etc/data",), (), False),
+        (("/usr",), (), False),
+    ],
+)
+def test_the_entrypoint_must_be_a_program(entrypoint: tuple[str, ...], cmd: tuple[str, ...], ok: bool) -> None:
+    tree_ = Tree({"/usr/bin/python3": file(b"x", mode=0o755), "/etc/data": file(b"x")})
+    config = Config(
+        architecture="amd64", env=(("PATH", "/bin:/usr/bin"),), workdir="/usr/bin", entrypoint=entrypoint, cmd=cmd
+    )
+    assembled = Assembled(config=config, layers=(), tree=tree_, whys=(), base_why=WHY)
+    pruned = Pruned(layers=(), whys=(), removed=(), roots=(), also=(), closure=Closure())
+    checks, _ = static_checks(assembled, pruned, Verify(), Facts())
+    assert [check.name for check in checks if not check.ok] == ([] if ok else ["entrypoint"])

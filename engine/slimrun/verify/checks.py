@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from posixpath import join
 from typing import TYPE_CHECKING
 
 from slimrun.backend.base import Limits, NotRun, Ran
 from slimrun.elf.closure import check
 from slimrun.elf.model import Finding, Level, Missing, Unmet
 from slimrun.errors import MissingLibrary, VerifyFailed, Where
+from slimrun.tree.entry import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,12 +91,26 @@ def static_checks(
             hint=_OLD if any(isinstance(item, Unmet) for item in wrong) else _LACKING,
         )
     checks = [Check(name="libraries", ok=True, detail=f"{len(pruned.roots)} executables and extensions, none missing")]
+    if (command := (*assembled.config.entrypoint, *assembled.config.cmd)[:1]) and not _starts(assembled, command[0]):
+        text = f"{command[0]} is not a program of the image: nothing that can be executed is there"
+        checks.append(Check(name="entrypoint", ok=False, detail=text))
     if step.max_size is not None:
         ok = assembled.size <= step.max_size
         text = f"{assembled.size / 1e6:.1f} MB of at most {step.max_size / 1e6:.1f} MB"
         checks.append(Check(name="max_size", ok=ok, detail=text, where=step.max_size_where))
     warnings = [*(str(item) for item in found if item not in wrong), *(str(item) for item in pruned.unresolved)]
     return tuple(checks), tuple(warnings)
+
+
+def _starts(assembled: Assembled, name: str) -> bool:
+    """Whether an engine would find a program: a path, from the working folder where it is relative, or a name on PATH."""
+    config = assembled.config
+    folders = (config.workdir or "/",) if "/" in name else dict(config.env).get("PATH", "").split(":")
+    for folder in folders:
+        found = assembled.tree.resolve(join("/", folder, name))
+        if found is not None and found.entry.kind is Kind.FILE and found.entry.mode & 0o111:
+            return True
+    return False
 
 
 def run_checks(image: str, assembled: Assembled, pruned: Pruned, step: Verify, backend: Backend) -> tuple[Check, ...]:
