@@ -86,7 +86,11 @@ def slimrun(registry: str, tmp_path_factory: pytest.TempPathFactory) -> Slimrun:
     folder = tmp_path_factory.mktemp("slimrun")
     config = folder / "slim.yaml"
     config.write_text(f"mirrors:\n  images:\n    docker.io/library: {registry}/library\n", encoding="utf-8")
-    return Slimrun(config, folder / "cache")
+    made = Slimrun(config, folder / "cache")
+    # What a killed run of an earlier session left in this engine is not this session's doing.
+    cleaned = made("clean")
+    assert cleaned.code == 0, cleaned.text
+    return made
 
 
 def docker(*words: str, check: bool = True, stdin: str | None = None) -> Done:
