@@ -23,14 +23,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite golden files with what the code gives now")
 
 
-# Start processes, servers or namespaces by the dozen: not for `make unit`.
+# Start processes, compilers, servers or namespaces by the dozen: not for `make unit`.
 SLOW = (
+    "backend/test_local",
     "backend/test_sandbox",
+    "cli/test_commands",
+    "debian/test_release",
+    "debian/test_unpack",
+    "elf/test_elf_closure",
     "elf/test_elf_host",
+    "elf/test_elf_reader",
     "elf/test_elf_run",
-    "fetch/test_uv",
+    "elf/test_elf_traps",
+    "fetch/",
     "local/",
+    "oci/test_layout",
     "oci/test_registry_",
+    "python/test_wheels",
+    "recipe/test_any_text",
+    "tree/test_resolve",
 )
 
 
