@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from loopback import Answer
 from signing import signer
+from zstandard import ZstdCompressor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from loopback import Site
     from signing import Signer
@@ -83,7 +84,12 @@ def make_deb(
     about: dict[str, Content] = {"/": None, "/control": control.encode(), "/md5sums": listed}
     if postinst:
         about["/postinst"] = postinst.encode()
-    pack, ending = {"xz": (lzma.compress, ".xz"), "none": (bytes, "")}[compress]
+    ways: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+        "xz": (lzma.compress, ".xz"),
+        "zst": (ZstdCompressor().compress, ".zst"),
+        "none": (bytes, ""),
+    }
+    pack, ending = ways[compress]
     members = {
         "debian-binary": b"2.0\n",
         f"control.tar{ending}": pack(make_tar(about)),

@@ -8,10 +8,11 @@ import io
 import lzma
 import zlib
 from contextlib import contextmanager
-from importlib import import_module
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from slimrun.errors import BadArchive, RequirementNotMet
+from zstandard import ZstdDecompressor, ZstdError
+
+from slimrun.errors import BadArchive
 from slimrun.tree.entry import Extent
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
     from slimrun.debian.ar import Part
 
-_DAMAGED = (lzma.LZMAError, zlib.error, gzip.BadGzipFile, EOFError)
+# 128 MiB, what zstd itself reads without being asked for more. Debian compresses with xz, Ubuntu with this.
+MAX_WINDOW = 1 << 27
+_DAMAGED = (lzma.LZMAError, zlib.error, gzip.BadGzipFile, EOFError, ZstdError)
 
 
 @contextmanager
@@ -46,19 +49,9 @@ def _opened(ending: str, raw: BinaryIO, what: str) -> BinaryIO:
         case ".bz2":
             return cast("BinaryIO", bz2.open(raw))
         case ".zst":
-            return _zstd(raw, what)
+            return cast("BinaryIO", ZstdDecompressor(max_window_size=MAX_WINDOW).stream_reader(raw))
     msg = f"{what} is compressed in a way that no package is: {ending}"
     raise BadArchive(msg, hint="use another version of the package")
-
-
-def _zstd(raw: BinaryIO, what: str) -> BinaryIO:
-    """Python 3.14 reads it; Debian itself compresses with xz, Ubuntu with this."""
-    try:
-        module = import_module("compression.zstd")
-    except ImportError as error:
-        msg = f"{what} is compressed with zstd, which Python reads from 3.14 on"
-        raise RequirementNotMet(msg, hint="run slimrun with Python 3.14") from error
-    return cast("BinaryIO", module.open(raw))
 
 
 class _Limited(io.RawIOBase):
