@@ -14,11 +14,20 @@ if TYPE_CHECKING:
 RECORDS = ("/var/lib/dpkg/status.d/{name}", "/var/lib/dpkg/status.d/{name}.md5sums", "/usr/share/doc/{name}/copyright")
 
 
-def records(kept: Tree, owners: Mapping[str, str], supply: Tree) -> tuple[Tree, dict[str, Why]]:
-    """The records and licences of all packages that a kept path comes from; `owners` has the package of each path."""
-    names = sorted({owners[path] for path in kept if path in owners})
+def records(
+    kept: Tree, owners: Mapping[str, str], supply: Tree, reasons: Mapping[str, Why]
+) -> tuple[Tree, dict[str, Why]]:
+    """The records and licences of all packages that a kept path comes from; `owners` has the package of each path.
+
+    The reason leads on from that of the package's first kept path, which `reasons` has, to the recipe.
+    """
+    first: dict[str, str] = {}
+    for path in kept:
+        if path in owners:
+            first.setdefault(owners[path], path)
     whys: dict[str, Why] = {}
-    for name in names:
-        why = Why(rule="debian", text=f"says that files of {name} are inside")
-        whys |= {path: why for pattern in RECORDS if (path := pattern.format(name=name)) in supply}
+    for name, path in sorted(first.items()):
+        because = reasons.get(path)
+        why = Why(rule="debian", text=f"says that files of {name} are inside, such as {path}", because=because)
+        whys |= {place: why for pattern in RECORDS if (place := pattern.format(name=name)) in supply}
     return Tree({path: supply[path] for path in whys}), whys

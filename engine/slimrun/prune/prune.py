@@ -198,7 +198,7 @@ def _recorded(result: Pruned, owners: Mapping[str, str], supply: Tree) -> Pruned
     for name, tree in result.layers:
         if name == "files":
             continue
-        found, reasons = records(tree, owners, supply)
+        found, reasons = records(tree, owners, supply, dict(result.whys))
         fresh = found.without(seen | set(tree))
         layers[name] = tree.merge(fresh)
         seen |= set(fresh)
