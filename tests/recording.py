@@ -111,8 +111,8 @@ class Opened:
             return path if entry else None
         return normpath(join(dirname(path), entry.target))
 
-    def tree(self, folders: Sequence[str]) -> Tree:
-        return self.held.tree.under(*folders)
+    def tree(self, folders: Sequence[str], *, libraries: Sequence[str] = ()) -> Tree:
+        return self.held.tree.under(*folders, *libraries)
 
     def layered(self) -> Layered:
         layer = write_layer(self.held.tree, self.cache, name="base", epoch=0)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.treetext import entry
 
-from slimrun.backend.daemon import _alive, _below, _config, _key, _pin, _same_config
+from slimrun.backend.daemon import _alive, _below, _config, _pin, _same_config
 from slimrun.oci.config import Config
 from slimrun.tree.tar import Member
 
@@ -90,7 +90,3 @@ def test_an_archive_s_names_begin_with_its_own_folder() -> None:
         ("/usr/local/b", "/usr/local/a"),
     ]
     assert [member.path for member in _below("/", members)] == ["/local", "/local/a", "/local/b"]
-
-
-def test_keys_tell_folders_and_images_apart() -> None:
-    assert len({_key("a", "/b"), _key("a", "/c"), _key("d", "/b")}) == 3

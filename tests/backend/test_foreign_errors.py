@@ -15,6 +15,7 @@ import requests
 import requests.exceptions
 import urllib3.exceptions
 
+from slimrun.backend.connection import Refused
 from slimrun.backend.docker import FOREIGN, _pull_error, _tag, translate
 from slimrun.backend.host import Host
 from slimrun.errors import DiskFull, EngineUnreachable, ImageFailed, ImageNotFound, RegistryUnreachable, SlimrunError
@@ -46,12 +47,18 @@ def test_nothing_is_left_out(kind: type[Exception]) -> None:
     assert issubclass(kind, FOREIGN)
 
 
-@pytest.mark.parametrize("kind", FOREIGN, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [kind for kind in FOREIGN if kind is not Refused], ids=lambda kind: kind.__name__)
 def test_each_becomes_one_of_ours(kind: type[Exception]) -> None:
     found = translate(kind("it broke"), "asking", HOST)
     assert isinstance(found, EngineUnreachable)
     assert "unix:///run/x.sock (DOCKER_HOST): it broke" in found.message
     assert found.hint
+
+
+def test_a_refusal_is_told_in_the_engine_s_words() -> None:
+    found = translate(Refused("it broke"), "reading /usr", HOST)
+    assert isinstance(found, ImageFailed)
+    assert found.message == "reading /usr: the engine says: it broke"
 
 
 def api(status: int, text: str, kind: type[docker.errors.APIError] = docker.errors.APIError) -> Exception:

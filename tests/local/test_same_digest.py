@@ -63,9 +63,14 @@ def test_both_read_the_same_files(registry: str, tmp_path: Path, reference: str)
         assert pins[0] == pins[1]
         theirs, ours = engine.open_image(pins[0]), local.open_image(pins[1])
         folders = ["/usr/local", "/usr/bin", "/usr/lib", "/lib", "/lib64", "/bin", "/etc", "/none"]
-        one, two = theirs.tree(folders), ours.tree(folders)
-        assert one.dump() == two.dump()
-        assert one.digest() == two.digest()
+        for libraries in ([], ["/usr/lib/x86_64-linux-gnu", "/none"]):
+            one, two = theirs.tree(folders, libraries=libraries), ours.tree(folders, libraries=libraries)
+            assert one.dump() == two.dump()
+            assert one.digest() == two.digest()
+            assert any(path.endswith(".a") for path in one) or reference != "python:3.11"
+        lean = [backend.tree([], libraries=["/usr/lib/x86_64-linux-gnu"]) for backend in (theirs, ours)]
+        assert lean[0].digest() == lean[1].digest()
+        assert not any(path.endswith(".a") for path in lean[0])
         assert theirs.env == ours.env
         for path in ("/usr/local/bin/python3", "/bin/sh", "/usr/bin/env", "/lib/ld-linux-x86-64.so.2", "/none"):
             assert theirs.target(path) == ours.target(path), path

@@ -18,6 +18,11 @@ LABEL_STAGE = "io.slimrun.stage"
 ENGINE_FILES = frozenset({"/.dockerenv", "/etc/hostname", "/etc/hosts", "/etc/mtab", "/etc/resolv.conf"})
 
 
+def is_static(path: str) -> bool:
+    """Whether a path is named as a static library is, which only a linker reads."""
+    return path.endswith(".a")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layered:
     """A whole image: its config, the bytes of files in each of its layers, and the tree they make.
@@ -42,10 +47,11 @@ class ImageSource(Protocol):
         """The path itself, or where a link at that path leads (one step, absolute); None where there is nothing."""
         ...
 
-    def tree(self, folders: Sequence[str]) -> Tree:
+    def tree(self, folders: Sequence[str], *, libraries: Sequence[str] = ()) -> Tree:
         """These folders with all below them; of a link the link alone; what is not there is left out.
 
-        The folders above them must not be links: `/usr/lib/x86_64-linux-gnu`, not `/lib/x86_64-linux-gnu`.
+        Of `libraries`, which are folders too, static libraries (`is_static`) stay out: they can be half of a folder, and no
+        program loads them. The folders above them must not be links: `/usr/lib/x86_64-linux-gnu`, not `/lib/x86_64-linux-gnu`.
         """
         ...
 

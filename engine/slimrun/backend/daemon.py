@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from posixpath import dirname, join
 from typing import TYPE_CHECKING, Any
 
-from slimrun.backend.base import ENGINE_FILES, LABEL_RUN, LABEL_STAGE, Finished, Layered, Limits, Ran
+from slimrun.backend.base import ENGINE_FILES, LABEL_RUN, LABEL_STAGE, Finished, Layered, Limits, Ran, is_static
 from slimrun.backend.host import choose_host, image_facts
 from slimrun.backend.layers import cached_layers, known_layers
 from slimrun.errors import ImageNotFound
@@ -20,7 +20,7 @@ from slimrun.oci.archive import archive_chunks, read_archive
 from slimrun.oci.config import Config, read_config
 from slimrun.plan.pins import ImagePin
 from slimrun.recipe.reference import is_file, mirror, parse_reference
-from slimrun.tree.tar import plain, read_tar
+from slimrun.tree.tar import plain, take_tar
 from slimrun.tree.tree import Tree
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class DockerBackend:
         self._settings, self._cache, self._emit = settings, cache, emit
         self._host = choose_host(settings.docker, environ)
         self._connected: Engine | None = None
-        self._readers: dict[str, str] = {}
+        self._readers: dict[tuple[str, bool], str] = {}
         self._run = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
     def platform(self) -> str:
@@ -170,12 +170,13 @@ class DockerBackend:
         """The cache that images are spooled into."""
         return self._cache
 
-    def reader(self, image: str) -> str:
-        """The container through which an image is read: created once a run, never started, removed by `close`."""
-        if image not in self._readers:
+    def reader(self, image: str, second: bool = False) -> str:
+        """One of two containers through which an image is read: created once a run, never started, removed by `close`."""
+        key = (image, second)
+        if key not in self._readers:
             labels = {LABEL_RUN: self._run, LABEL_STAGE: "read"}
-            self._readers[image] = self.engine.create(image, ["-"], labels)
-        return self._readers[image]
+            self._readers[key] = self.engine.create(image, ["-"], labels)
+        return self._readers[key]
 
     @contextmanager
     def container(self, image: str, argv: list[str], stage: str, **options: Any) -> Iterator[str]:
@@ -211,19 +212,18 @@ class DockerImage:
 
     def target(self, path: str) -> str | None:
         """One step of a link, as the engine resolves it."""
-        return self._backend.engine.target(self._container(), path)
+        return self._backend.engine.target(self._backend.reader(self._pin.digest), path)
 
-    def tree(self, folders: Sequence[str]) -> Tree:
-        """Each folder as one archive, spooled into the cache once for this image."""
-        cache = self._backend.cache
-        keys = {folder: _key(self._pin.digest, folder) for folder in folders}
-        found = {folder: cache.load_value("folder", key) for folder, key in keys.items()}
-        lacking = [folder for folder, tree in found.items() if tree is None]
+    def tree(self, folders: Sequence[str], *, libraries: Sequence[str] = ()) -> Tree:
+        """Each folder as one archive, taken into the cache once for this image; folders of libraries first, as the largest."""
+        wanted = [*((folder, True) for folder in libraries), *((folder, False) for folder in folders)]
+        found = {each: self._backend.cache.load_value("folder", self._key(*each)) for each in wanted}
+        lacking = [each for each, tree in found.items() if tree is None]
         if lacking:
-            container = self._container()
-            # Two at once: one waits for the engine while the other hashes.
+            # Libraries through a container of their own: an engine locks a container while it reads in it.
+            containers = {lean: self._backend.reader(self._pin.digest, lean) for lean in {lean for _, lean in lacking}}
             with ThreadPoolExecutor(2) as pool:
-                trees = pool.map(lambda folder: self._spool(container, folder, keys[folder]), lacking)
+                trees = pool.map(lambda each: self._take(containers[each[1]], *each), lacking)
                 found |= dict(zip(lacking, trees, strict=True))
         return Tree().merge(*found.values()).without(ENGINE_FILES)
 
@@ -238,20 +238,21 @@ class DockerImage:
             layered = cached_layers(config, key, cache, what=self._pin.reference)
         return layered
 
-    def _spool(self, container: str, folder: str, key: str) -> Tree:
-        """One folder's archive as it comes, indexed meanwhile; the archive of a link holds the link alone."""
-        cache, entries = self._backend.cache, Tree()
+    def _take(self, container: str, folder: str, lean: bool) -> Tree:
+        """One folder's archive, its files kept as they come; the archive of a link holds the link alone."""
+        cache, entries, key = self._backend.cache, Tree(), self._key(folder, lean)
         with cache.lock(f"folder-{key}"):
             stream = self._backend.engine.archive(container, folder)
             if stream is not None:
-                with stream, cache.pack(key) as pack, pack.filling(stream) as arriving:
-                    members = read_tar(pack.path, what=f"{folder} of {self._pin.reference}", stream=arriving)
+                what = f"{folder} of {self._pin.reference}"
+                with stream, cache.pack(key) as pack:
+                    members = take_tar(stream, pack.add, what=what, skip=is_static if lean else lambda _: False)
                 entries = Tree(plain(_below(dirname(folder), members)))
             cache.save_value("folder", key, entries)
         return entries
 
-    def _container(self) -> str:
-        return self._backend.reader(self._pin.digest)
+    def _key(self, folder: str, lean: bool) -> str:
+        return hashlib.sha256(f"{self._pin.digest} {folder}{' lean' * lean}".encode()).hexdigest()
 
 
 def _below(parent: str, members: Iterable[Member]) -> Iterator[Member]:
@@ -297,7 +298,3 @@ def _alive(run: str) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def _key(digest: str, folder: str) -> str:
-    return hashlib.sha256(f"{digest} {folder}".encode()).hexdigest()

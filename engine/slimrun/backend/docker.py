@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from contextlib import contextmanager
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 
 import docker
@@ -13,6 +14,7 @@ import urllib3
 from docker.constants import MINIMUM_DOCKER_API_VERSION
 from docker.context import ContextAPI
 
+from slimrun.backend.connection import CHUNK, Files, Refused, buffered
 from slimrun.backend.host import engine_key, refusal
 from slimrun.errors import (
     DiskFull,
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from slimrun.backend.host import Host
     from slimrun.cache.store import Cache
 
-CHUNK = 1 << 20
 # An engine that is there answers a ping at once; one that hangs is not worth the patience that loading an image needs.
 PATIENCE = 10.0
 
@@ -112,6 +113,9 @@ class Engine:
     def target(self, container: str, path: str) -> str | None:
         """The path, or a link's target as the engine reports it (absolute); None where nothing is there."""
         with self._asking(f"looking at {path}") as client:
+            files = Files(self.host, client.api_version, self._timeout)
+            if files.reachable:
+                return files.target(container, path)
             try:
                 chunks, facts = client.get_archive(container, path)
             except docker.errors.NotFound:
@@ -122,16 +126,20 @@ class Engine:
     def archive(self, container: str, path: str) -> BinaryIO | None:
         """The tar of a path as it arrives, or None where nothing is there."""
         with self._asking(f"reading {path}") as client:
+            files = Files(self.host, client.api_version, self._timeout)
+            if files.reachable:
+                answer = files.archive(container, path)
+                return None if answer is None else buffered(_Translated(answer, self.host))
             try:
                 chunks, _ = client.get_archive(container, path, chunk_size=CHUNK)
             except docker.errors.NotFound:
                 return None
-            return _stream(chunks, self)
+            return buffered(_Translated(_Chunks(chunks), self.host))
 
     def save(self, image: str) -> BinaryIO:
         """The docker-archive of an image as it arrives."""
         with self._asking(f"saving {image}") as client:
-            return _stream(client.get_image(image, chunk_size=CHUNK), self)
+            return buffered(_Translated(_Chunks(client.get_image(image, chunk_size=CHUNK)), self.host))
 
     def load(self, chunks: Iterable[bytes]) -> None:
         """Load a docker-archive."""
@@ -239,6 +247,8 @@ FOREIGN = (
     requests.exceptions.RequestException,
     urllib3.exceptions.HTTPError,
     urllib3.exceptions.ProxySchemeUnsupported,
+    HTTPException,
+    Refused,
     OSError,
 )
 
@@ -253,7 +263,9 @@ def translate(error: Exception, doing: str, host: Host) -> SlimrunError:
             msg = f"the engine at {host.url} is too old or too new for docker-py {docker.__version__}: {text}"
             return EngineUnreachable(msg, hint="update the engine, or the docker package beside slimrun")
         return ImageFailed(f"{doing}: the engine says: {text}")
-    if isinstance(error, requests.exceptions.ReadTimeout):
+    if isinstance(error, Refused):
+        return ImageFailed(f"{doing}: the engine says: {text}")
+    if isinstance(error, (requests.exceptions.ReadTimeout, TimeoutError)):
         msg = f"{doing}: the engine at {host.url} did not answer in time"
         return EngineUnreachable(msg, hint="raise docker.timeout in slim.yaml, or look at the engine's log")
     return _unreachable(host, _innermost(error))
@@ -306,25 +318,18 @@ def _tag(reference: str) -> str | None:
     return None if ":" in last or "@" in last else "latest"
 
 
-def _stream(chunks: Iterator[bytes], engine: Engine) -> BinaryIO:
-    return io.BufferedReader(_Chunks(chunks, engine), CHUNK)
-
-
 class _Chunks(io.RawIOBase):
-    """An engine's answer as a readable stream, its errors translated while it is read."""
+    """What docker-py hands on in pieces, as a stream."""
 
-    def __init__(self, chunks: Iterator[bytes], engine: Engine) -> None:
-        self._chunks, self._engine, self._left = chunks, engine, memoryview(b"")
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks, self._left = chunks, memoryview(b"")
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         if not self._left:
-            try:
-                self._left = memoryview(next(self._chunks, b""))
-            except FOREIGN as error:
-                raise translate(error, "reading from the engine", self._engine.host) from error
+            self._left = memoryview(next(self._chunks, b""))
         count = min(len(buffer), len(self._left))
         buffer[:count] = self._left[:count]
         self._left = self._left[count:]
@@ -334,4 +339,24 @@ class _Chunks(io.RawIOBase):
         close = getattr(self._chunks, "close", None)
         if close is not None:
             close()
+        super().close()
+
+
+class _Translated(io.RawIOBase):
+    """An engine's answer whose errors are ours while it is read."""
+
+    def __init__(self, raw: io.RawIOBase, host: Host) -> None:
+        self._raw, self._host = raw, host
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int | None:  # type: ignore[override]
+        try:
+            return self._raw.readinto(buffer)
+        except FOREIGN as error:
+            raise translate(error, "reading from the engine", self._host) from error
+
+    def close(self) -> None:
+        self._raw.close()
         super().close()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import socket
 from contextlib import closing
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+
+from slimrun.backend.connection import UnixConnection, plain_connection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +53,7 @@ def image_facts(host: Host, name: str, *, timeout: float) -> dict[str, Any] | No
     """
     if not host.url.startswith("unix://"):
         return None
-    connection = _UnixConnection(host.url.removeprefix("unix://"), timeout)
+    connection = UnixConnection(host.url.removeprefix("unix://"), timeout)
     try:
         connection.request("GET", f"/images/{quote(name)}/json", headers={"Host": "docker"})
         answer = connection.getresponse()
@@ -75,18 +76,14 @@ def refusal(host: Host, *, timeout: float, known: bool = False) -> str:
 
     Of one that is `known` to have answered before, on a Unix socket, nothing is asked: that it takes a connection is enough.
     """
-    kind, _, place = host.url.partition("://")
-    plain = kind in ("tcp", "http") and not host.tls_verify and not host.context
-    if kind != "unix" and not plain:
-        from slimrun.backend.docker import answers
-
-        return answers(host, timeout=timeout)
     try:
-        connection = (
-            HTTPConnection(place.partition("/")[0], timeout=timeout) if plain else _UnixConnection(place, timeout)
-        )
+        connection = plain_connection(host, timeout)
+        if connection is None:
+            from slimrun.backend.docker import answers
+
+            return answers(host, timeout=timeout)
         with closing(connection):
-            if known and kind == "unix":
+            if known and isinstance(connection, UnixConnection):
                 connection.connect()
                 return ""
             connection.request("GET", "/_ping", headers={"Host": "docker"})
@@ -94,17 +91,6 @@ def refusal(host: Host, *, timeout: float, known: bool = False) -> str:
     except (OSError, HTTPException, ValueError) as error:
         return getattr(error, "strerror", None) or str(error) or type(error).__name__
     return "" if status == 200 else f"it answers {status}"
-
-
-class _UnixConnection(HTTPConnection):
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
 
 
 def _current_context(environ: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from posixpath import basename, dirname, join
 from typing import TYPE_CHECKING
 
-from slimrun.backend.base import ENGINE_FILES, Layered
+from slimrun.backend.base import ENGINE_FILES, Layered, is_static
 from slimrun.tree.entry import Kind
 from slimrun.tree.resolve import resolve
 from slimrun.tree.tree import Tree
@@ -42,10 +42,12 @@ class LocalImage:
         found = resolve(tree, path)
         return found.path if found else join(parent.path, entry.target)
 
-    def tree(self, folders: Sequence[str]) -> Tree:
+    def tree(self, folders: Sequence[str], *, libraries: Sequence[str] = ()) -> Tree:
         """Each folder by itself: a file whose other names lie elsewhere has one name."""
         tree = self.layered().tree
-        return Tree().merge(*(_folder(tree, path) for path in folders)).without(ENGINE_FILES)
+        lean = tree.only(lambda path, _: not is_static(path)) if libraries else tree
+        found = (*(_folder(lean, path) for path in libraries), *(_folder(tree, path) for path in folders))
+        return Tree().merge(*found).without(ENGINE_FILES)
 
     def layered(self) -> Layered:
         """All layers and the tree that they make."""

@@ -14,19 +14,16 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
-import io
 import json
 import os
 import re
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any
 
 from slimrun.cache import values
-from slimrun.cache.growing import Growing
 from slimrun.errors import BadArchive, DiskFull, RequirementNotMet
 from slimrun.tree.entry import Entry, Extent, Kind
 from slimrun.tree.tree import Tree
@@ -36,6 +33,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 CHUNK = 1 << 20
+_PIECE = 1 << 17
 _KEY = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
@@ -184,30 +182,22 @@ class Pack:
 
     def __init__(self, stream: IO[bytes], final: Path) -> None:
         self._stream, self._final, self._at = stream, str(final), 0
-
-    @property
-    def path(self) -> Path:
-        """Where the bytes are once the block has ended."""
-        return Path(self._final)
-
-    @contextmanager
-    def filling(self, source: BinaryIO) -> Iterator[BinaryIO]:
-        """Write all that is left of a stream into an empty pack, and read it meanwhile: a tar, whose members stay in it."""
-        growing = Growing(cast("BinaryIO", self._stream))
-        with ThreadPoolExecutor(1) as pool:
-            filled = pool.submit(growing.fill, source)
-            yield io.BufferedReader(growing, CHUNK)
-            filled.result()
+        self._buffer = memoryview(bytearray(_PIECE))
 
     def add(self, data: bytes | BinaryIO, *, mode: int = 0o644, uid: int = 0, gid: int = 0) -> Entry:
         """A file with these bytes, or with all that is left of a stream."""
         start, total = self._at, hashlib.sha256()
-        for chunk in (data,) if isinstance(data, bytes) else iter(lambda: data.read(CHUNK), b""):
+        for chunk in (data,) if isinstance(data, bytes) else self._pieces(data):
             total.update(chunk)
             self._at += self._stream.write(chunk)
         size = self._at - start
         content = Extent(self._final, start, size)
         return Entry(kind=Kind.FILE, mode=mode, uid=uid, gid=gid, size=size, digest=total.hexdigest(), content=content)
+
+    def _pieces(self, data: BinaryIO) -> Iterator[memoryview]:
+        """What is left of a stream, piece by piece in one buffer, which stays in the processor's cache."""
+        while count := data.readinto(self._buffer):  # type: ignore[attr-defined]
+            yield self._buffer[:count]
 
 
 @contextmanager

@@ -15,7 +15,6 @@ from typing import NamedTuple
 from slimrun.elf.image import Image
 from slimrun.elf.info import ElfType
 from slimrun.elf.reader import read_elf
-from slimrun.elf.symbols import read_symbols
 from slimrun.errors import BadElf
 
 SHF_ALLOC, SHF_INFO_LINK = 0x2, 0x40
@@ -55,7 +54,8 @@ class _Layout:
 def strip(data: bytes) -> bytes | None:
     """The file without what no process maps, or None where that is not smaller or not provably the same to a loader.
 
-    Executables and shared libraries only. Facts, symbols, versions and build-id are read again from the result.
+    Executables and shared libraries only. Facts, versions and build-id are read again from the result, and every byte that a
+    process can map, symbol tables among them, is compared.
     """
     try:
         before = read_elf(io.BytesIO(data), "the file")
@@ -65,10 +65,21 @@ def strip(data: bytes) -> bytes | None:
         if stripped is None or len(stripped) >= len(data):
             return None
         after = read_elf(io.BytesIO(stripped), "the stripped file")
-        symbols = [read_symbols(io.BytesIO(each), "the file") for each in (data, stripped)]
     except BadElf:
         return None
-    return stripped if after == before and symbols[0] == symbols[1] else None
+    return stripped if after == before and _same_mapping(data, stripped) else None
+
+
+def _same_mapping(data: bytes, stripped: bytes) -> bool:
+    """Whether the program headers agree, and all that they cover but the ELF header, which says where the section table is."""
+    images = [Image(io.BytesIO(each), "the file") for each in (data, stripped)]
+    views = [memoryview(each) for each in (data, stripped)]
+    header = 64 if images[0].bits == 64 else 52
+    return images[0].segments == images[1].segments and all(
+        views[0][max(header, part.offset) : part.offset + part.filesz]
+        == views[1][max(header, part.offset) : part.offset + part.filesz]
+        for part in images[0].segments
+    )
 
 
 def _cut(data: bytes, image: Image) -> bytes | None:

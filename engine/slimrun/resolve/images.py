@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 # Where an official or Debian image keeps libraries and what tells the loader of them. `/lib` and `/lib64` are links on merged-/usr
 # systems, and then cost one entry each.
-_FOLDERS = ("/usr/lib/{triplet}", "/lib", "/lib64", "/usr/lib64", "/etc")
+_LIBRARIES = "/usr/lib/{triplet}"
+_FOLDERS = ("/lib", "/lib64", "/usr/lib64", "/etc")
 _TRIPLETS = {
     "amd64": "x86_64-linux-gnu",
     "arm64": "aarch64-linux-gnu",
@@ -63,11 +64,11 @@ def take_python(step: TakePython, pin: ImagePin, backend: Backend) -> BaseBuild:
         raise PythonNotFound(msg, where=step.where, hint="name an image that has CPython, such as python:3.12-slim")
     link, prefix = found[0], dirname(dirname(found[1]))
     triplet = _TRIPLETS.get(pin.platform.split("/")[1], "")
-    folders = [folder.format(triplet=triplet) for folder in _FOLDERS]
+    folders, libraries = list(_FOLDERS), [_LIBRARIES.format(triplet=triplet)]
     own = _python_folders(image, prefix)
     # A link from another prefix (/usr/local/bin/python3 to /opt/python) is how PATH leads there.
     links = [] if any(link.startswith(f"{folder}/") for folder in own) else [link]
-    tree = image.tree([*own, *folders, *links])
+    tree = image.tree([*own, *folders, *links], libraries=libraries)
     try:
         interpreter = find_interpreter(tree, path_env, env=env)
     except PythonNotFound as error:

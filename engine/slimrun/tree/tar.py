@@ -6,10 +6,11 @@ Format: POSIX.1-2001 pax with the GNU extensions, as tarfile reads it; xattrs as
 from __future__ import annotations
 
 import hashlib
+import io
 import tarfile
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
 from slimrun.errors import BadArchive
 from slimrun.tree.entry import Entry, Extent, Inline, Kind
@@ -23,6 +24,7 @@ MAX_MEMBERS = 1_000_000
 # A sparse member's size costs its writer nothing, and its bytes are held in memory.
 MAX_SPARSE = 1 << 28
 _CHUNK = 1 << 20
+_PIECE = 1 << 17
 _KINDS = {
     tarfile.REGTYPE: Kind.FILE,
     tarfile.AREGTYPE: Kind.FILE,
@@ -45,20 +47,35 @@ class Member:
     same_as: str = ""
 
 
-def read_tar(file: Path, *, what: str = "", stream: BinaryIO | None = None) -> tuple[Member, ...]:
-    """The members of an uncompressed tar on disk, in file order, with digests; raises BadArchive.
+def read_tar(file: Path, *, what: str = "") -> tuple[Member, ...]:
+    """The members of an uncompressed tar on disk, in file order, with digests; raises BadArchive."""
+    with _reading(what or str(file)), file.open("rb") as raw, _open(raw) as archive:
+        return tuple(
+            _member(info, lambda info: _lying(file, raw, archive, info)) for info in _capped(archive, what or str(file))
+        )
 
-    With `stream` the bytes are read from there, and `file` is where they will lie.
+
+def take_tar(
+    stream: BinaryIO, put: Callable[[BinaryIO], Entry], *, what: str, skip: Callable[[str], bool] = lambda _: False
+) -> tuple[Member, ...]:
+    """The members of an uncompressed tar as it arrives, in its order; raises BadArchive.
+
+    Each file's bytes are given to `put`, which answers with their entry, before the next header is read. Members whose absolute
+    path `skip` picks, and hard links to them, are passed over: their bytes are read and dropped.
     """
-    opened = file.open("rb") if stream is None else nullcontext(stream)
-    with _reading(what or str(file)), opened as raw, _open(raw) as archive:
-        found = []
-        for info in archive:
-            found.append(_member(info, lambda info: _lying(file, raw, archive, info)))
-            if len(found) > MAX_MEMBERS:
-                msg = f"{what or file} has more than {MAX_MEMBERS} members"
-                raise BadArchive(msg)
-        return tuple(found)
+    found, skipped = [], set()
+    forward = _Forward(stream)
+    with _reading(what), _open(cast("BinaryIO", forward)) as archive:
+        for info in _capped(archive, what):
+            path = absolute(info.name)
+            if skip(path) or (info.type == tarfile.LNKTYPE and absolute(info.linkname) in skipped):
+                skipped.add(path)
+                continue
+            found.append(_member(info, lambda info: put(_arriving(archive, forward, info))))
+        if forward.last.strip(b"\0") or not forward.last:
+            msg = "it ends before its end mark"
+            raise tarfile.ReadError(msg)
+    return tuple(found)
 
 
 def plain(members: Iterable[Member]) -> dict[str, Entry]:
@@ -106,6 +123,66 @@ class _Info(tarfile.TarInfo):
             msg = f"{info.name} has a size that is none"
             raise tarfile.ReadError(msg)
         return info
+
+
+class _Forward:
+    """A stream that cannot seek, for tarfile, which goes only forwards when each member is read as it comes."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._source, self._at, self._waste = source, 0, memoryview(bytearray(_PIECE))
+        self.last = b""
+
+    def read(self, size: int) -> bytes:
+        self.last = self._source.read(size)
+        self._at += len(self.last)
+        return self.last
+
+    def readinto(self, buffer: memoryview) -> int:
+        count: int = self._source.readinto(buffer)  # type: ignore[attr-defined]
+        self._at += count
+        return count
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int) -> int:
+        if offset < self._at:
+            msg = "its members overlap"
+            raise tarfile.ReadError(msg)
+        while self._at < offset and self.readinto(self._waste[: offset - self._at]):
+            pass
+        return self._at
+
+
+class _Arriving(io.RawIOBase):
+    """The bytes of one member as they come, each read once, without a copy between the stream and the reader's buffer."""
+
+    def __init__(self, stream: _Forward, info: tarfile.TarInfo) -> None:
+        self._stream, self._left, self._name = stream, info.size, info.name
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        count = self._stream.readinto(memoryview(buffer)[: self._left]) if self._left else 0
+        if self._left and not count:
+            msg = f"it ends inside {self._name}"
+            raise tarfile.ReadError(msg)
+        self._left -= count
+        return count
+
+
+def _arriving(archive: tarfile.TarFile, stream: _Forward, info: tarfile.TarInfo) -> BinaryIO:
+    whole = archive.extractfile(info) if info.issparse() else _Arriving(stream, info)
+    return cast("BinaryIO", whole)
+
+
+def _capped(archive: tarfile.TarFile, what: str) -> Iterator[tarfile.TarInfo]:
+    for count, info in enumerate(archive):
+        if count >= MAX_MEMBERS:
+            msg = f"{what} has more than {MAX_MEMBERS} members"
+            raise BadArchive(msg)
+        yield info
 
 
 def _open(stream: BinaryIO) -> tarfile.TarFile:

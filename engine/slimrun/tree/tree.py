@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from posixpath import dirname, join
+from posixpath import join
 from types import MappingProxyType
 from typing import Any, BinaryIO, Protocol
 
@@ -148,15 +148,15 @@ class Tree(Mapping[str, Entry]):
             for path, entry in self._entries.items():
                 if entry.kind is Kind.DIR:
                     found.setdefault(path, set())
-                child, parent = path, dirname(path)
-                while child not in found.setdefault(parent, set()):
-                    found[parent].add(child)
-                    if parent == "/":
+                child = path
+                while child:  # upwards, until a folder is met that has been told of this one
+                    parent, _, name = child.rpartition("/")
+                    names = found.setdefault(parent or "/", set())
+                    if name in names:
                         break
-                    child, parent = parent, dirname(parent)
-            self._children = {
-                path: tuple(sorted(name.rpartition("/")[2] for name in names)) for path, names in found.items()
-            }
+                    names.add(name)
+                    child = parent
+            self._children = {path: tuple(sorted(names)) for path, names in found.items()}
         return self._children
 
 

@@ -1,0 +1,128 @@
+"""Connections to an engine that need no docker-py: a Unix socket, or TCP without TLS; and what is read over them."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import socket
+from contextlib import closing
+from http.client import HTTPConnection, HTTPResponse
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from slimrun.backend.host import Host
+
+CHUNK = 1 << 16
+_MESSAGE = 1 << 16
+
+
+class UnixConnection(HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def plain_connection(host: Host, timeout: float) -> HTTPConnection | None:
+    """A connection to an engine's address, not opened yet; None where the address wants TLS or ssh."""
+    kind, _, place = host.url.partition("://")
+    if kind == "unix":
+        return UnixConnection(place, timeout)
+    if kind in ("tcp", "http") and not host.tls_verify and not host.context:
+        return HTTPConnection(place.partition("/")[0], timeout=timeout)
+    return None
+
+
+class Refused(Exception):
+    """The engine's answer to a request that it did not carry out, in its own words."""
+
+
+class Files:
+    """A container's files over plain connections: docker-py takes as long to hand a large archive on as an engine to make it.
+
+    Raises OSError, HTTPException and Refused.
+    """
+
+    def __init__(self, host: Host, version: str, timeout: float) -> None:
+        self._host, self._version, self._timeout = host, version, timeout
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the engine's address is one that needs no docker-py."""
+        return plain_connection(self._host, self._timeout) is not None
+
+    def target(self, container: str, path: str) -> str | None:
+        """The path, or a link's target as the engine reports it (absolute); None where nothing is there."""
+        connection, answer = self._ask("HEAD", container, path)
+        with closing(connection):
+            if answer is None:
+                return None
+            facts = json.loads(base64.b64decode(answer.getheader("X-Docker-Container-Path-Stat") or "e30="))
+            return str(facts.get("linkTarget") or path)
+
+    def archive(self, container: str, path: str) -> io.RawIOBase | None:
+        """The tar of a path as it arrives, or None where nothing is there."""
+        connection, answer = self._ask("GET", container, path)
+        if answer is None:
+            connection.close()
+            return None
+        return Answer(connection, answer)
+
+    def _ask(self, method: str, container: str, path: str) -> tuple[HTTPConnection, HTTPResponse | None]:
+        connection: Any = plain_connection(self._host, self._timeout)
+        place = f"/v{self._version}/containers/{container}/archive?{urlencode({'path': path})}"
+        try:
+            connection.connect()
+            # Of HTTP 1.0, as 1.1 would put a frame around each 32 kB, and taking these off costs as much as reading.
+            connection.sock.sendall(f"{method} {place} HTTP/1.0\r\nHost: docker\r\n\r\n".encode())
+            answer = HTTPResponse(connection.sock, method=method)
+            answer.begin()
+            if answer.status == 404:
+                return connection, None
+            if answer.status != 200:
+                raise Refused(_words(answer))
+        except BaseException:
+            connection.close()
+            raise
+        return connection, answer
+
+
+class Answer(io.RawIOBase):
+    """The body of an answer as it arrives; closes the connection with itself."""
+
+    def __init__(self, connection: HTTPConnection, answer: HTTPResponse) -> None:
+        self._connection, self._answer = connection, answer
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        return self._answer.readinto(buffer)
+
+    def close(self) -> None:
+        self._connection.close()
+        super().close()
+
+
+def _words(answer: HTTPResponse) -> str:
+    text = answer.read(_MESSAGE).decode("utf-8", "replace")
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    return str(value.get("message") or text) if isinstance(value, dict) else text or f"status {answer.status}"
+
+
+def buffered(raw: io.RawIOBase) -> BinaryIO:
+    """A stream as a file that is read in whole counts."""
+    return io.BufferedReader(raw, CHUNK)
