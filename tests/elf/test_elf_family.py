@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from elf_kit import LD, LIBC, MULTI, Kit, busybox, closed, merged, paths
+from elf_kit import LD, LIBC, LINE, MULTI, Kit, busybox, closed, merged, paths
 
 from slimrun.elf.closure import FamilyChoice
 from slimrun.tree.entry import link
@@ -22,6 +22,7 @@ def test_base_too_old_is_replaced_as_a_whole(kit: Kit, shape: type) -> None:
         "Test GLIBC 2.31-1",
     )
     assert [(need.by, need.library, need.version) for need in family.needs] == [("/app/prog", LIBC, "GLIBC_2.36")]
+    assert [need.why for need in family.needs] == [LINE]
     digests = {entry.digest for entry in kit.glibc("2.31").values()}
     assert [path for path, entry in final.files() if entry.digest in digests] == []
     assert set(paths(closure)) == {path for path in base if base[path].digest in digests}

@@ -83,6 +83,22 @@ def test_a_missing_library_names_its_chain() -> None:
     assert "prune.keep" in caught.value.hint
 
 
+def test_an_unmet_version_names_its_chain() -> None:
+    rows = IMAGE | {
+        f"{DYNLOAD}/_x.so": shared(needs=("libx.so.1",)),
+        "/usr/lib/libx.so.1": shared(soname="libx.so.1", needs=("liby.so.1",), wants=(("liby.so.1", ("Y_1", "Y_2")),)),
+        "/usr/lib/liby.so.1": shared(soname="liby.so.1", offers=("liby.so.1", "Y_1")),
+    }
+    with pytest.raises(MissingLibrary) as caught:
+        static(rows)
+    assert caught.value.message.splitlines() == [
+        "/usr/lib/libx.so.1 needs Y_2 of liby.so.1, and /usr/lib/liby.so.1 does not offer it",
+        f"      because libx.so.1 is needed by {DYNLOAD}/_x.so",
+        "      because python.image: x (x.yaml:1:1)",
+    ]
+    assert "runtime that is as new" in caught.value.hint
+
+
 def test_the_image_s_own_library_path_counts() -> None:
     rows = IMAGE | {f"{DYNLOAD}/_x.so": shared(needs=("libx.so.1",)), "/opt/libx.so.1": shared(soname="libx.so.1")}
     given = replace(assembled(rows), config=Config(architecture="amd64", env=(("LD_LIBRARY_PATH", "/none;/opt"),)))

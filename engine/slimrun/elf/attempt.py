@@ -11,7 +11,7 @@ from slimrun.elf.linker import is_musl
 from slimrun.elf.model import Finding, Level, Pulled
 from slimrun.elf.versions import Verdict, compare, need_of
 from slimrun.elf.view import View, lead, place
-from slimrun.elf.walk import Run, Walk
+from slimrun.elf.walk import Run, Walk, reason
 from slimrun.tree.entry import Kind
 from slimrun.tree.resolve import resolve
 from slimrun.why import Why
@@ -87,28 +87,10 @@ class Attempt:
 
     def why_of(self, one: Loaded, run_root: Root) -> Why:
         """Why an object is in the process: pulled, a root, or needed by one that is."""
-        texts: list[str] = []
-        step = one
-        known = self._known(step)
-        while known is None and step.why is not None:
-            texts.append(f"{basename(step.real)} is needed by {step.why.real}")
-            step = step.why
-            known = self._known(step)
-        why = known or run_root.why
-        for text in reversed(texts):
-            why = Why(rule="needed", text=text, because=why)
-        return why
+        return reason(one, run_root, self._known)
 
     def _known(self, one: Loaded) -> Why | None:
         return self._whys.get(one.real) or self._root_whys.get(one.hit.path)
-
-    def why_at(self, path: str) -> Why | None:
-        """Why the file at `path` is there, as far as a walk met it."""
-        for run in self.runs:
-            for one in run.objects:
-                if one.real == path:
-                    return self.why_of(one, run.root)
-        return None
 
     def force(self, path: str, entry: Entry, supply: str, why: Why) -> None:
         """Put a path that stays whether a root needs it or not: a member of a replaced glibc family."""

@@ -9,18 +9,16 @@ from slimrun.elf import ldcache
 from slimrun.elf.family import family_of
 from slimrun.elf.model import Finding, Level
 from slimrun.elf.result import elsewhere, found, in_order, missing, only_before, unmet
-from slimrun.elf.walk import Walk
+from slimrun.elf.walk import Walk, reason
 from slimrun.errors import BadElf
 from slimrun.tree.entry import Kind
 from slimrun.tree.resolve import resolve
-from slimrun.why import Why
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from slimrun.elf.facts import Facts
     from slimrun.elf.model import Extra, Missing, Root, Unmet
-    from slimrun.elf.process import Loaded
     from slimrun.elf.walk import Run
     from slimrun.tree.tree import Tree
 
@@ -39,7 +37,7 @@ def check(
     """What does not hold in a finished tree: missing libraries, unmet versions, then findings; () where all does."""
     walk = Walk(tree, facts, library_path=library_path)
     runs = list(walk.runs(roots, also))
-    lost = tuple(missing(runs, tree, _why))
+    lost = tuple(missing(runs, tree, reason))
     places = elsewhere(tree, lost, facts)
     findings = [
         *walk.findings,
@@ -50,11 +48,7 @@ def check(
         *_links(tree),
         *_cache(tree),
     ]
-    return (*(one for one in lost if one.name not in places), *unmet(runs), *in_order(findings))
-
-
-def _why(one: Loaded, root: Root) -> Why:
-    return Why(rule="needed", text=f"{one.real} is loaded", because=root.why)
+    return (*(one for one in lost if one.name not in places), *unmet(runs, reason), *in_order(findings))
 
 
 def _families(runs: Sequence[Run], facts: Facts) -> Iterator[Finding]:

@@ -126,13 +126,12 @@ class _Case:
         )
         if not needs:
             return result(own, kept, (), self.facts)
-        why = own.why_at(needs[0].by)
         refusals: list[str] = []
         for number, supply, family in self._families():
             against = replacing.objection(self.output, base, family, self.facts)
             if not against:
                 tried = self.attempt(family=number, also=(*self.also, *self._nss(family)))
-                reason = Why(rule="family", text=str(needs[0]), because=why)
+                reason = Why(rule="family", text=str(needs[0]), because=needs[0].why)
                 gone = replacing.lay(tried, base, family, supply.name, reason)
                 tried.complete()
                 still = family_needs(tried)

@@ -90,13 +90,14 @@ class Missing:
 class Unmet:
     """A version (or, for a library without versions, a symbol) that `by` needs and the library found does not offer.
 
-    `provider` is the library's path in the output.
+    `provider` is the library's path in the output, `why` the reason of `by`.
     """
 
     version: str
     library: str
     by: str
     provider: str
+    why: Why
 
     def __str__(self) -> str:
         return f"{self.by} needs {self.version} of {self.library}, and {self.provider} does not offer it"

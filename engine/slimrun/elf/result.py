@@ -36,7 +36,7 @@ def result(attempt: Attempt, family: FamilyDecision, removed: tuple[str, ...], f
         used=used | frozenset(places.values()),
         edges=tuple(sorted(_edges(attempt.runs), key=lambda edge: (edge.by, edge.name, edge.found))),
         missing=tuple(one for one in lost if one.name not in places),
-        unmet=unmet(attempt.runs),
+        unmet=unmet(attempt.runs, attempt.why_of),
         family=family,
         removed=removed,
         cached=cached,
@@ -47,13 +47,14 @@ def result(attempt: Attempt, family: FamilyDecision, removed: tuple[str, ...], f
 
 def family_needs(attempt: Attempt) -> list[Unmet]:
     """What the output's glibc does not offer, or does not have at all."""
-    absent = {
-        Unmet(version=asked.name, library=asked.name, by=asked.by.real, provider="")
-        for run in attempt.runs
-        for asked in run.process.asked
-        if asked.found is None and not asked.optional and is_member(asked.name)
-    }
-    return sorted({one for one in unmet(attempt.runs) if is_member(one.library)} | absent, key=_unmet_key)
+    found_ = {_unmet_key(one): one for one in unmet(attempt.runs, attempt.why_of) if is_member(one.library)}
+    for run in attempt.runs:
+        for asked in run.process.asked:
+            if asked.found is None and not asked.optional and is_member(asked.name):
+                why = attempt.why_of(asked.by, run.root)
+                one = Unmet(version=asked.name, library=asked.name, by=asked.by.real, provider="", why=why)
+                found_.setdefault(_unmet_key(one), one)
+    return [found_[key] for key in sorted(found_)]
 
 
 def used_paths(runs: Iterable[Run]) -> frozenset[str]:
@@ -85,16 +86,18 @@ def missing(runs: Sequence[Run], tree: TreeSource, why_of: Callable[[Loaded, Roo
     yield from (lost[key] for key in sorted(lost))
 
 
-def unmet(runs: Iterable[Run]) -> tuple[Unmet, ...]:
-    """Every version that a file needs and its provider does not offer, sorted."""
-    found_ = {
-        Unmet(version=version, library=breach.need.library, by=breach.by.real, provider=breach.provider.real)
-        for run in runs
-        for breach in inspect.breaches(run.process, run.objects)
-        if breach.fatal
-        for version in breach.outcome.versions
-    }
-    return tuple(sorted(found_, key=_unmet_key))
+def unmet(runs: Iterable[Run], why_of: Callable[[Loaded, Root], Why]) -> tuple[Unmet, ...]:
+    """Every version that a file needs and its provider does not offer, each once, sorted."""
+    found_: dict[tuple[str, str, str, str], Unmet] = {}
+    for run in runs:
+        for breach in inspect.breaches(run.process, run.objects):
+            for version in breach.outcome.versions if breach.fatal else ():
+                key = (breach.need.library, version, breach.by.real, breach.provider.real)
+                if key not in found_:
+                    library, version, by, provider = key
+                    why = why_of(breach.by, run.root)
+                    found_[key] = Unmet(version=version, library=library, by=by, provider=provider, why=why)
+    return tuple(found_[key] for key in sorted(found_))
 
 
 def found(runs: Iterable[Run]) -> Iterator[Finding]:

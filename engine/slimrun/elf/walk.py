@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from posixpath import basename
 from typing import TYPE_CHECKING
 
 from slimrun.elf.folders import Folders, Hit
@@ -11,6 +12,7 @@ from slimrun.elf.search import Loader
 from slimrun.errors import BadElf
 from slimrun.tree.entry import Kind
 from slimrun.tree.resolve import resolve
+from slimrun.why import Why
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +23,20 @@ if TYPE_CHECKING:
     from slimrun.tree.tree import TreeSource
 
 PRELOAD = "/etc/ld.so.preload"
+
+
+def reason(one: Loaded, root: Root, known: Callable[[Loaded], Why | None] = lambda _: None) -> Why:
+    """Why an object is in the process of `root`: what asked for it, step by step up to what `known` says or to the root."""
+    texts: list[str] = []
+    step, why = one, known(one)
+    while why is None and step.why is not None:
+        texts.append(f"{basename(step.real)} is needed by {step.why.real}")
+        step = step.why
+        why = known(step)
+    why = why or root.why
+    for text in reversed(texts):
+        why = Why(rule="needed", text=text, because=why)
+    return why
 
 
 class Run:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from slimrun.backend.base import Limits, NotRun, Ran
 from slimrun.elf.closure import check
-from slimrun.elf.model import Finding, Level, Missing, Unmet
+from slimrun.elf.model import Finding, Level, Unmet
 from slimrun.errors import MissingLibrary, VerifyFailed, Where
 from slimrun.tree.entry import Kind
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from slimrun.backend.assembled import Assembled
     from slimrun.backend.base import Backend
     from slimrun.elf.facts import Facts
+    from slimrun.elf.model import Missing
     from slimrun.plan.steps import Verify
     from slimrun.prune.pruned import Pruned
     from slimrun.recipe.model import VerifyRun
@@ -199,7 +200,7 @@ def _tail(text: str) -> str:
 
 
 def _explain(item: Missing | Unmet | Finding) -> str:
-    if not isinstance(item, Missing):
+    if isinstance(item, Finding):
         return str(item)
     chain = "".join(
         f"\n      because {step.text}" + (f" ({step.where})" if step.where else "") for step in item.why.chain()
