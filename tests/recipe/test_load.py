@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from slimrun.errors import BadCommandLine, Invalid, NotYet, RecipeInvalid, Where
+from slimrun.errors import BadCommandLine, Invalid, RecipeInvalid, Where
 from slimrun.recipe.load import load_recipe
 from slimrun.recipe.model import Glob, PythonDebian, PythonImage, Recipe
 from slimrun.recipe.slim import load_slim
@@ -324,13 +324,6 @@ def test_a_file_that_is_none(name: str, hint: str) -> None:
 def test_a_name_that_no_file_can_have(name: str) -> None:
     with pytest.raises(Invalid):
         load_recipe(Path(name), slim=Slim())
-
-
-def test_a_catalog_comes_later() -> None:
-    write(r="catalog: x\nimages: []\n")
-    with pytest.raises(NotYet) as caught:
-        load()
-    assert caught.value.where == Where("r.yaml", 2, 1)
 
 
 def test_extends() -> None:

@@ -17,19 +17,20 @@ def cascade(
     *,
     extra_vars: Mapping,
     sets: Mapping,
+    catalog_image: Mapping,
     recipe: Mapping,
     parents: tuple[Mapping, ...],
+    catalog_defaults: Mapping,
     slim_defaults: Mapping,
     schema: Schema,
 ) -> Mapping:
-    """One tree out of all layers that a person wrote, the strongest first; each value keeps its place."""
-    return _first_wins(extra_vars, sets, recipe, *parents, slim_defaults, schema=schema)
+    """One tree out of all layers that a person wrote, the strongest first; each value keeps its place.
 
-
-def _first_wins(*layers: Mapping, schema: Schema) -> Mapping:
+    The tree itself stands where the recipe does: that is the file to write a missing key into.
+    """
+    layers = (extra_vars, sets, catalog_image, recipe, *parents, catalog_defaults, slim_defaults)
     merged = reduce(lambda over, under: merge(over, under, schema), layers)
-    recipe_place = next((layer.where for layer in layers if layer.where.line), merged.where)
-    return Mapping(entries=merged.entries, where=recipe_place)
+    return Mapping(entries=merged.entries, where=recipe.where)
 
 
 def with_built_in(node: Node, schema: Schema) -> Node:

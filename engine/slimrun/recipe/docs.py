@@ -1,4 +1,4 @@
-"""docs/recipe.md out of the recipe's schema, so that the reference cannot fall behind."""
+"""docs/recipe.md, docs/catalog.md and docs/slim.md out of the schemas, so that the references cannot fall behind."""
 
 from __future__ import annotations
 
@@ -28,16 +28,45 @@ A key occurs once, an unknown key is an error, and `null` removes what a parent 
 `${{name}}` in a string is a variable of `vars` or `-e`, `${{name:-text}}` one with a default, and `$$` a dollar sign.
 Values of variables are not looked into again. Paths start from the file that they stand in.
 
-What counts, the first that is there: `-e` and `--set`, the recipe, its parents, `defaults` of slim.yaml, the default.
+What counts, the first that is there: `-e` and `--set`, the image's entry in a [catalog](catalog.md), the recipe, its parents,
+`defaults` of the catalog, `defaults` of [slim.yaml](slim.md), the default.
 """
 
 
-def render_reference() -> str:
-    """The whole text of docs/recipe.md: one section a key of a recipe, one table row a key below it."""
-    schema = load_schema("recipe")
+_CATALOG = """\
+# Catalogs
+
+<!-- Made by slimrun.recipe.docs from schemas/catalog.schema.json; `pytest --update-golden` writes it anew. -->
+
+A file with `images:` is a catalog: many images that one command makes. [repositories.md](repositories.md) shows one at work.
+
+What counts for a key of a recipe, the first that is there: `-e` and `--set`, the catalog's image (its `name`, `set`, `vars` and
+matrix), the recipe, its parents, `defaults` of the catalog, `defaults` of slim.yaml, the default. Paths in `set` and `defaults`
+start from the catalog. Two images of one name, or of one tag, are an error.
+"""
+
+_SLIM = """\
+# slim.yaml
+
+<!-- Made by slimrun.recipe.docs from schemas/slim.schema.json; `pytest --update-golden` writes it anew. -->
+
+One a repository: what all its recipes share. It is found by walking up from the recipe or catalog to the folder that holds
+`.git`; the first one counts, and several are never merged. `--config FILE` and `$SLIMRUN_CONFIG` come before. All keys are
+optional, and paths start from the file.
+"""
+
+
+def render_reference(kind: str) -> str:
+    """The whole text of docs/KIND.md: one section a key, one table row a key below it."""
+    schema = load_schema(kind)
     sections = [_section(key, inner) for key, inner in schema["properties"].items()]
-    head = _HEAD.format(example=recipe_text("py37-psycopg").split("\n", 1)[1])
-    return "\n".join([head, *sections]).rstrip() + "\n"
+    return "\n".join([_head(kind), *sections]).rstrip() + "\n"
+
+
+def _head(kind: str) -> str:
+    if kind == "recipe":
+        return _HEAD.format(example=recipe_text("py37-psycopg").split("\n", 1)[1])
+    return {"catalog": _CATALOG, "slim": _SLIM}[kind]
 
 
 def _section(key: str, schema: Schema) -> str:
@@ -68,9 +97,11 @@ def _type(schema: Schema) -> str:
     kinds = types_of(schema)
     if kinds == ["array"]:
         inner = schema["items"]
-        return "list of maps" if "properties" in inner else f"list of {_type(inner)}"
+        return "list of maps" if "properties" in inner else f"list of {_type(inner).replace('map of', 'maps of')}"
     if kinds == ["object"]:
-        return "map" if "properties" in schema else "map of names to values"
+        inner = schema.get("additionalProperties")
+        lists = isinstance(inner, dict) and types_of(inner) == ["array"]
+        return "map" if "properties" in schema or inner is True else f"map of names to {'lists' if lists else 'values'}"
     if "string" in kinds:
         return schema["format"].replace("-", " ") if "format" in schema else "text"
     return {"boolean": "true or false", "integer": "whole number"}[kinds[0]]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from slimrun.errors import Invalid, NotYet, Problem, RecipeInvalid
+from slimrun.errors import Invalid, Problem, RecipeInvalid
 from slimrun.recipe.document import Document, read_document
 from slimrun.recipe.nodes import Scalar
 from slimrun.recipe.places import recipe_file
 from slimrun.recipe.words import quoted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -23,9 +24,9 @@ class Chain:
     problems: tuple[Problem, ...]
 
 
-def read_chain(path: Path) -> Chain:
+def read_chain(path: Path, read: Callable[[Path], Document] = read_document) -> Chain:
     """The files that make up a recipe; raises Invalid for one that is not there, RecipeInvalid for bad YAML in it."""
-    documents = [read_document(recipe_file(path))]
+    documents = [read(recipe_file(path))]
     _refuse_catalog(documents[0])
     seen = [path.resolve()]
     while (link := _parent_of(documents[-1])) is not None:
@@ -34,7 +35,7 @@ def read_chain(path: Path) -> Chain:
             recipe_file(parent)
             if parent.resolve() in seen:
                 return _broken(documents, link, f"{quoted(link.text)} extends this file in turn", "extends-cycle")
-            documents.append(read_document(parent))
+            documents.append(read(parent))
         except RecipeInvalid as error:
             return Chain(documents=tuple(documents), problems=error.problems)
         except Invalid as error:
@@ -55,8 +56,13 @@ def _broken(documents: list[Document], link: Scalar, text: str, rule: str, hint:
     return Chain(documents=tuple(documents), problems=(problem,))
 
 
+def is_catalog(document: Document) -> bool:
+    """Whether the file lists images rather than being the recipe of one."""
+    return document.root.find("images") is not None
+
+
 def _refuse_catalog(document: Document) -> None:
     entry = document.root.find("images")
     if entry is not None:
-        message = "a file with 'images' is a catalog, and this version reads recipes only"
-        raise NotYet(message, hint="give the recipes themselves; catalogs come later", where=entry.where)
+        message = "a file with 'images' is a catalog, where a recipe is wanted"
+        raise Invalid(message, hint="name one of its recipes", where=entry.where)

@@ -1,14 +1,17 @@
-"""A recipe's file, its parents, slim.yaml and the command line → one Recipe, or all that is wrong with them."""
+"""A recipe's file, its parents, a catalog, slim.yaml and the command line → one Recipe, or all that is wrong with them."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from slimrun.errors import Problem, RecipeInvalid, Where
 from slimrun.recipe.build import build_recipe
 from slimrun.recipe.cascade import cascade, with_built_in
 from slimrun.recipe.checks import check_paths
+from slimrun.recipe.document import Document, read_document
+from slimrun.recipe.expand import NOTHING
 from slimrun.recipe.extends import read_chain
 from slimrun.recipe.nodes import Mapping, without_nulls
 from slimrun.recipe.problems import check, in_order, line_at
@@ -19,7 +22,7 @@ from slimrun.recipe.variables import extra_vars_layer, interpolate
 from slimrun.recipe.words import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from collections.abc import Mapping as MappingOf
     from pathlib import Path
 
@@ -29,16 +32,31 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 
 
-def load_recipe(
-    path: Path, *, sets: tuple[str, ...] = (), extra_vars: MappingOf[str, str] | None = None, slim: Slim
-) -> Recipe:
-    """The recipe in `path`, complete and checked.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What a catalog says of one of its images: keys over the recipe's, keys under them, and the file that they stand in."""
 
-    Raises RecipeInvalid with all problems, Invalid for a file that cannot be read, NotYet for a catalog and
-    BadCommandLine for a `--set` that is none.
+    image: Mapping
+    defaults: Mapping
+    document: Document
+
+
+def load_recipe(
+    path: Path,
+    *,
+    sets: tuple[str, ...] = (),
+    extra_vars: MappingOf[str, str] | None = None,
+    slim: Slim,
+    around: Around | None = None,
+    read: Callable[[Path], Document] = read_document,
+) -> Recipe:
+    """The recipe in `path`, complete and checked; `read` lets a caller parse a file once that many images share.
+
+    Raises RecipeInvalid with all problems, Invalid for a file that cannot be read or is a catalog, and BadCommandLine
+    for a `--set` that is none.
     """
     schema = load_schema("recipe")
-    chain = read_chain(path)
+    chain = read_chain(path, read)
     layers = tuple(mapping(as_text(document.root, schema)) for document in chain.documents)
     command_line = mapping(as_text(sets_layer(sets, schema, path.parent), schema))
     problems = {*chain.problems}
@@ -47,8 +65,10 @@ def load_recipe(
     whole = cascade(
         extra_vars=extra_vars_layer(extra_vars or {}),
         sets=command_line,
+        catalog_image=around.image if around else NOTHING,
         recipe=layers[0],
         parents=layers[1:],
+        catalog_defaults=around.defaults if around else NOTHING,
         slim_defaults=slim.defaults,
         schema=schema,
     )
@@ -57,7 +77,11 @@ def load_recipe(
     problems |= {*final.problems}
     if chain.problems:  # what a lost parent would have given cannot be missed
         problems = {problem for problem in problems if problem.rule not in ("missing-key", "undefined")}
-    documents = (*chain.documents, *([slim.document] if slim.document else []))
+    documents = (
+        *chain.documents,
+        *([around.document] if around else []),
+        *([slim.document] if slim.document else []),
+    )
     if problems:
         raise RecipeInvalid(in_order(problems, documents))
     complete = mapping(with_built_in(final.root, schema))
