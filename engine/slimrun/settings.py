@@ -50,7 +50,7 @@ class BuildSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """One run's settings; `epoch` in seconds, None means 0."""
+    """One run's settings; `forks` stages at a time, `epoch` in seconds, None means 0."""
 
     cache_dir: Path
     backend: BackendName = "auto"
@@ -59,6 +59,7 @@ class Settings:
     build: BuildSettings = field(default_factory=BuildSettings)
     output: Output = "auto"
     verbosity: int = 0
+    forks: int = 1
     offline: bool = False
     refresh: bool = False
     no_cache: bool = False

@@ -99,7 +99,13 @@ BAD: list[tuple[tuple[str, ...], int, str]] = [
     (("recipes/hello.yaml", "-e", "novalue"), 5, "novalue"),
     (("recipes/hello.yaml", "--set", "wheelz=[a]", "--syntax-check"), 5, "did you mean 'wheels'"),
     (("recipes/hello.yaml", "--save", "none/x.tar"), 5, "mkdir -p none"),
-    (("recipes/hello.yaml", "recipes/hello.yaml", "--save", "x.tar"), 5, "{name}"),
+    (("recipes/hello.yaml", "recipes/hello.yaml"), 3, "the name 'hello' is taken"),
+    (("recipes/hello.yaml", "--save", "{nmae}.tar"), 5, "did you mean {name}?"),
+    (("recipes/hello.yaml", "--save", "{date}.tar"), 5, "{name} and {arch} are filled in"),
+    (("recipes/hello.yaml", "--save", "none/{name}.tar"), 5, "mkdir -p none"),
+    (("recipes/hello.yaml", "-f", "0"), 5, "'0' is not a number from 1 to 999"),
+    (("recipes/hello.yaml", "-l", "helo"), 5, "did you mean 'hello'?"),
+    (("recipes/hello.yaml", "-l", "@web"), 5, "no image here is in a group"),
     (("schema", "nothing"), 5, "invalid choice"),
     (("explain", "hello"), 5, "there is no report of 'hello'"),
     (("init", "Bad Name"), 5, "cannot be an image's name"),
@@ -137,11 +143,13 @@ def test_no_engine(shell: Shell) -> None:
 def test_several_recipes_end_at_the_first_that_fails(shell: Shell) -> None:
     Path("recipes/b.yaml").write_text(TEXT)
     words = ("recipes/hello.yaml", "recipes/b.yaml", "--backend", "docker")
-    assert shell(*words).out.count("PLAY RECAP") == 1
+    first = shell(*words).out
+    assert first.count("UNREACHABLE!") == 1
+    assert first.splitlines()[-1] == "not run after this failure: b (--keep-going goes on)"
     said = shell(*words, "--keep-going", "--metadata-file", "meta.json")
     gc.collect()
     assert said.code == 4
-    assert said.out.count("PLAY RECAP") == 2
+    assert [line.split()[0] for line in said.out.partition("PLAY RECAP")[2].splitlines()[1:]] == ["hello", "b"]
     rows = json.loads(Path("meta.json").read_text())
     assert [(row["name"], row["status"], row["digest"]) for row in rows] == [
         ("hello", "failed", None),
@@ -171,6 +179,8 @@ def test_what_is_planned_is_refused_before_anything_runs(shell: Shell) -> None:
 def test_syntax_check_and_list_tasks(shell: Shell) -> None:
     assert shell("recipes/hello.yaml", "--syntax-check").out == "ok: [hello] recipes/hello.yaml\n"
     assert shell("--syntax-check", "recipes/hello.yaml").code == 0
+    both = shell("--list-tasks", "--syntax-check", "recipes/hello.yaml").out.splitlines()
+    assert both[:3] == ["ok: [hello] recipes/hello.yaml", "", "play [hello]"]
     out = shell("run", "--list-tasks", "recipes/hello.yaml", "--set", "wheels=[click]").out
     assert out.splitlines()[1:4] == [
         "play [hello]",

@@ -61,10 +61,11 @@ fatal: [app]: FAILED! => error: no
 fatal: [app]: UNREACHABLE! => error: nobody
 
 PLAY RECAP {"*" * 89}
-app : ok=5 changed=2 unreachable=0 failed=1 skipped=4 size=43.1MB time=12.3s
-
-PLAY RECAP {"*" * 89}
 b : ok=0 changed=0 unreachable=0 failed=0 skipped=0 time=0.0s
+app : ok=5 changed=2 unreachable=0 failed=1 skipped=4 size=43.1MB time=12.3s
+not run after this failure: c (--keep-going goes on)
+
+afterwards
 """
 DENSE = """always
 [WARNING]: careful
@@ -73,8 +74,11 @@ DENSE = """always
 fatal: [app]: FAILED! => error: no
     hint: x
 fatal: [app]: UNREACHABLE! => error: nobody
-app : ok=5 changed=2 unreachable=0 failed=1 skipped=4 size=43.1MB time=12.3s
 b : ok=0 changed=0 unreachable=0 failed=0 skipped=0 time=0.0s
+app : ok=5 changed=2 unreachable=0 failed=1 skipped=4 size=43.1MB time=12.3s
+not run after this failure: c (--keep-going goes on)
+
+afterwards
 """
 
 
@@ -82,6 +86,9 @@ def rendered(capsys: pytest.CaptureFixture[str], kind: Output, verbosity: int = 
     with Renderer(kind, verbosity) as renderer:
         for event in EVENTS:
             renderer(event)
+        renderer.later("afterwards")
+        renderer.later("afterwards, in many words", level=1)
+        renderer.finish(["b", "app", "c"])
     return capsys.readouterr().out
 
 

@@ -58,7 +58,6 @@ SLIM = {
     "a shared cache": "cache: {registry: registry.example.org/cache}\n",
     "trimming the cache": "cache: {max_size: 1GB}\n",
     "a limit on an image's time": "run: {timeout: 60s}\n",
-    "several images at once": "run: {forks: 4}\n",
     "profiles of lint": "lint: {profile: strict}\n",
     "mirrors of git": "mirrors: {git: {'https://github.com/': 'https://git.example.org/'}}\n",
     "Dask": "run: {dask: 'tcp://127.0.0.1:8786'}\n",

@@ -42,6 +42,7 @@ def make_settings(words: argparse.Namespace, slim: Slim) -> Settings:
         build=slim.build,
         output=words.output or slim.run.output,
         verbosity=words.verbose,
+        forks=words.forks or slim.run.forks,
         refresh=words.refresh,
         no_cache=words.no_cache,
         save=words.save,

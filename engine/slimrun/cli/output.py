@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Self
 from slimrun.events import Event, Note, PlayStarted, Progress, Recap, Status, TaskEnded, TaskStarted, Warned
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
@@ -40,6 +42,8 @@ class Renderer:
         self._bars: Bars | None = None
         self._tasks: dict[str, TaskID] = {}
         self._spoke = time.monotonic()
+        self._recaps: dict[str, Recap] = {}
+        self._later: list[tuple[str, int]] = []
 
     def __enter__(self) -> Self:
         if self._console is not None and self._output != "json":
@@ -70,13 +74,32 @@ class Renderer:
                 self.line(text, level=level)
             case Warned(text=text, hint=hint):
                 self._print(f"[WARNING]: {text}" + (f"\n    hint: {hint}" if hint else ""), "yellow")
-            case Recap():
-                self._recap(event)
+            case Recap(image=image):
+                self._recaps[image] = event
 
     def line(self, text: str, *, level: int = 0) -> None:
         """A line of its own, where the verbosity allows it; nothing in JSON output."""
         if level <= self._verbosity and self._output != "json":
             self._print(text)
+
+    def later(self, text: str, *, level: int = 0) -> None:
+        """A line that is printed below the RECAP."""
+        self._later.append((text, level))
+
+    def finish(self, images: Sequence[str]) -> None:
+        """The RECAP of all images in this order, however they came to their ends, and what was kept for below it."""
+        if self._output != "json":
+            self._header("PLAY RECAP")
+            for image in images:
+                if image in self._recaps:
+                    self._recap(self._recaps[image])
+            left = [image for image in images if image not in self._recaps]
+            if left:
+                self._print(f"not run after this failure: {', '.join(left)} (--keep-going goes on)", "yellow")
+        if any(level <= self._verbosity for _, level in self._later):
+            self.line("")
+        for text, level in self._later:
+            self.line(text, level=level)
 
     def _header(self, text: str) -> None:
         if self._output == "ansible":
@@ -121,7 +144,6 @@ class Renderer:
         # As Ansible counts, ok includes changed.
         counts["ok"] = counts.get("ok", 0) + counts.get("changed", 0)
         text = " ".join(f"{word}={counts.get(status, 0)}" for word, status in words)
-        self._header("PLAY RECAP")
         size = f" size={bytes_text(event.size)}" if event.size else ""
         colour = "red" if counts.get("failed") or counts.get("unreachable") else "green"
         self._print(f"{event.image} : {text}{size} time={event.seconds:.1f}s", colour)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slimrun.cli.files import write_file
-from slimrun.errors import Invalid
+from slimrun.cli.files import check_target, write_file
+from slimrun.errors import BadCommandLine, Invalid
+from slimrun.recipe.words import near_miss
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from slimrun.backend.base import Finished
     from slimrun.cache.store import Cache
@@ -18,6 +20,27 @@ if TYPE_CHECKING:
 
 DEFAULT = "build/{name}-{arch}.tar"
 _BASE = "org.opencontainers.image.base"
+
+
+_PLACEHOLDER = re.compile(r"\{[^{}/]*\}")
+_KNOWN = ("{name}", "{arch}")
+
+
+def check_save(pattern: str, names: Sequence[str]) -> None:
+    """Raise BadCommandLine for a pattern that cannot be the place of each of these images, before any work is done."""
+    for found in _PLACEHOLDER.findall(pattern):
+        if found not in _KNOWN:
+            close = near_miss(found[1:-1], [known[1:-1] for known in _KNOWN])
+            hint = f"did you mean {{{close}}}?" if close else f"{' and '.join(_KNOWN)} are filled in"
+            msg = f"--save {pattern}: nothing is known to fill in for {found}"
+            raise BadCommandLine(msg, hint=hint)
+    if len(names) > 1 and "{name}" not in pattern:
+        msg = f"--save {pattern} names one file for {len(names)} images"
+        raise BadCommandLine(msg, hint="write {name} in it: --save 'build/{name}.tar'")
+    for name in names:
+        place = pattern.replace("{name}", name)
+        if not is_folder(place) and "{arch}" not in str(Path(place).parent):
+            check_target(Path(place), "--save")
 
 
 def target(pattern: str, name: str, image: Finished) -> str:

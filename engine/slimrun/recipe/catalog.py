@@ -75,11 +75,12 @@ def load_members(
         else:
             members.append((item, Member(recipe=recipe, where=item.place, groups=item.groups, catalog=catalog)))
     problems.update(dict.fromkeys(_indistinct(members)))
-    apart = [member for _, member in members]
-    problems.update(dict.fromkeys(clashes(apart)))
+    # Rows of one matrix that share a name have had their sentence.
+    apart = {(item.matrix or item.place, member.recipe.name): member for item, member in members}
+    problems.update(dict.fromkeys(clashes(apart.values())))
     if problems:
         raise RecipeInvalid(in_order(problems, (document,)))
-    return tuple(apart)
+    return tuple(member for _, member in members)
 
 
 def clashes(members: Iterable[Member]) -> Iterator[Problem]:
@@ -89,11 +90,8 @@ def clashes(members: Iterable[Member]) -> Iterator[Problem]:
     for member in members:
         name = member.recipe.name
         if name in names:
-            if member.where != names[name]:  # rows of one matrix have a sentence of their own
-                text = f"the name {quoted(name)} is taken: {names[name]} names an image so too"
-                yield Problem(
-                    where=member.where, text=text, rule="duplicate-name", hint="give each image its own 'name'"
-                )
+            text = f"the name {quoted(name)} is taken: {names[name]} names an image so too"
+            yield Problem(where=member.where, text=text, rule="duplicate-name", hint="give each image its own 'name'")
             continue
         names[name] = member.where
         for tag in member.recipe.image.tags:

@@ -1,0 +1,72 @@
+"""Images that share an engine and a cache, made in one go; what is done with each that is finished."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from slimrun.cli.engine import open_context
+from slimrun.cli.output import bytes_text
+from slimrun.cli.save import DEFAULT, save_image, target
+from slimrun.errors import ImageFailed, SlimrunError
+from slimrun.plan.compile import compile_plan
+from slimrun.schedule import run_image
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from slimrun.backend.base import Finished
+    from slimrun.cli.choose import Chosen
+    from slimrun.cli.output import Renderer
+    from slimrun.pipeline import Context
+    from slimrun.schedule import Outcome
+    from slimrun.settings import Settings
+
+# More images than these are not spoken of one by one when all is done.
+_FEW = 4
+
+
+def run_together(
+    chosen: Sequence[Chosen], settings: Settings, renderer: Renderer, *, keep_going: bool
+) -> list[Outcome]:
+    """The outcome of each image that was begun, in order."""
+    outcomes: list[Outcome] = []
+    with open_context(settings, renderer) as context:
+        few = len(chosen) <= _FEW
+        for item in chosen:
+            outcome = run_image(compile_plan(item.recipe), context)
+            if outcome.finished is not None:
+                outcome = _after(outcome, outcome.finished, context, renderer, level=0 if few else 1)
+            outcomes.append(outcome)
+            if ends_all(outcome, chosen, keep_going=keep_going):
+                break
+    return outcomes
+
+
+def ends_all(outcome: Outcome, chosen: Sequence[Chosen], *, keep_going: bool) -> bool:
+    """Whether no further image is begun: after any failure, but in a catalog only where the world does not answer.
+
+    The images of a catalog do not depend on each other; an engine that is gone is gone for all of them.
+    """
+    if outcome.error is None or keep_going:
+        return False
+    of_catalog = any(item.recipe.name == outcome.image and item.member.catalog for item in chosen)
+    return not (of_catalog and isinstance(outcome.error, ImageFailed))
+
+
+def _after(outcome: Outcome, finished: Finished, context: Context, renderer: Renderer, *, level: int) -> Outcome:
+    """What follows success: the image as a file where it is asked for, or where no engine has it, and how to use it."""
+    tag, name = finished.tags[0], outcome.image
+    local = context.backend.name == "local"
+    use_it = "" if local else f"; use it: docker run --rm {tag}"
+    renderer.later(f"{tag} is {bytes_text(finished.size)}{use_it}", level=level)
+    renderer.later(f"slimrun explain {name} says why each file is there", level=1)
+    if save := context.settings.save or (DEFAULT if local else None):
+        place = target(save, name, finished)
+        try:
+            use = save_image(place, finished, context.cache)
+        except SlimrunError as error:
+            renderer.later(f"fatal: [{name}]: FAILED! => {error.render()}")
+            return replace(outcome, error=error, finished=None)
+        renderer.later(f"saved as {place}; use it: {use}", level=level)
+    return outcome
