@@ -272,9 +272,11 @@ def assemble(given: Given, context: Context) -> Assembled:
 def verify(given: Given, context: Context) -> Verified:
     """Check the image's files, load it, run it, and only then give it its tags."""
     from slimrun.verify.checks import Verified, raise_failed, run_checks, static_checks, untried
+    from slimrun.verify.policy import policy_checks
 
     step, backend = cast("Verify", given.step), context.backend
     checks, warnings = static_checks(given.assembled, given.pruned, step, context.facts)
+    checks += policy_checks(given.assembled, step.rules)
     raise_failed(checks)
     finished = given.assembled.finished(given.tags)
     image = backend.load(finished)

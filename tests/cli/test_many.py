@@ -229,6 +229,37 @@ def test_files_of_several_repositories_have_their_own_settings(shop: Shop) -> No
     assert shop.settings[-1].forks == 7
 
 
+POLICY = "policy:\n  forbid_shell: true\n  max_size: 500MB\n  allow_images: [docker.io/library/python]\n"
+
+
+def test_a_policy_forbids_before_anything_runs(shop: Shop) -> None:
+    Path("slim.yaml").write_text(POLICY)
+    for words in (["app.yaml"], ["all.yaml", "-l", "last"], ["app.yaml", "--set", "runtime=busybox:glibc"]):
+        with pytest.raises(RecipeInvalid) as caught:
+            shop(*words)
+        (problem,) = caught.value.problems
+        assert problem.rule == "policy-allow-images"
+        assert f"policy.allow_images at {Path('slim.yaml').resolve()}:4:3" in problem.text
+    assert shop.settings == []
+    assert shop("app.yaml", "--syntax-check")[0] == 0
+
+
+def test_a_policy_forbids_what_only_the_image_shows(shop: Shop) -> None:
+    shop.backend.images["busybox:glibc"] = Held(tree=tree(RUNTIME | {"/bin/sh": "file 0755 busybox"}))
+    Path("slim.yaml").write_text(POLICY.replace("/python]", "]"))
+    code, out = shop("app.yaml")
+    assert code == 2
+    assert f"{Path('slim.yaml').resolve()}:2:3: error: policy.forbid_shell: /bin/sh is a shell" in out
+    assert shop.backend.tags == {}
+    assert "load" not in shop.backend.calls
+    Path("slim.yaml").write_text("policy: {max_size: 500MB}\n")
+    assert shop("app.yaml")[0] == 0
+    Path("slim.yaml").write_text("policy: {max_size: 1B}\n")
+    code, out = shop("app.yaml")
+    assert code == 2, "a policy counts for images that were made before it"
+    assert "slim.yaml:1:10: error: policy.max_size:" in out
+
+
 def test_names_that_two_files_share(shop: Shop) -> None:
     Path("b").mkdir()
     Path("b/app.yaml").write_text('python: {image: "python:3.11"}\n')

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import signal
+
 import pytest
 
-from slimrun.recipe.formats import FORMATS
+from slimrun.recipe.formats import FORMATS, SIGNALS
 from slimrun.recipe.units import parse_duration, parse_size
 
 GOOD = {
@@ -26,6 +29,7 @@ GOOD = {
     "relative-path": ["a", "../a", "./a/"],
     "runtime": ["scratch", "busybox:glibc"],
     "size": ["80MB", "1.5 GiB", "0B"],
+    "signal": ["SIGTERM", "SIGINT", "15", "1", "64", "SIGRTMIN", "SIGRTMIN+3", "SIGRTMAX-14", "SIGCLD"],
     "soname": ["libz.so.1", "libfoo-12ab.so"],
     "specifier": [">=0.1,<2", ""],
     "url": ["https://pypi.org/simple", "ssh://git@example.org/x", "file:///srv/x"],
@@ -50,6 +54,7 @@ BAD = {
     "relative-path": ["", "/a"],
     "runtime": ["", "Scratch"],
     "size": ["", "80", "MB", "80mb", "-1MB", "80 M B", "1" * 13 + "B"],
+    "signal": ["", "0", "65", "99", "SIGTEMR", "SIG", "TERM", "SIGRTMIN+16", "SIGRTMAX-15", "sigterm", "SIG15"],
     "soname": ["", "/lib/x", "a b"],
     "specifier": ["1.0", "new"],
     "url": ["", "pypi.org", "https://", "https://u:p@x.org", "https://a b", "javascript:1", "http://[x"],
@@ -65,6 +70,16 @@ def test_good(name: str) -> None:
 @pytest.mark.parametrize("name", FORMATS)
 def test_bad(name: str) -> None:
     assert [text for text in BAD[name] if not FORMATS[name](text)] == []
+
+
+def test_signals_are_the_kernel_s() -> None:
+    """Every name that Python knows here is known; numbers of names lie in the range."""
+    names = {item.name for item in signal.Signals} | {
+        item for item in dir(signal) if re.fullmatch("SIG[A-Z]+[0-9]?", item)
+    }
+    assert names <= SIGNALS
+    assert {int(item) for item in signal.valid_signals()} <= set(range(1, 65))
+    assert "did you mean 'SIGTERM'?" in str(FORMATS["signal"]("SIGTEMR"))
 
 
 def test_sizes() -> None:

@@ -52,7 +52,6 @@ def test_nothing_planned(tmp_path: Path) -> None:
 
 
 SLIM = {
-    "enforcing a policy": "policy: {forbid_root: true}\n",
     "requiring a lock": "lock: require\n",
     "pushing": "registry: {push: true}\n",
     "a shared cache": "cache: {registry: registry.example.org/cache}\n",
@@ -83,5 +82,5 @@ def test_every_row_of_slim_yaml_has_a_test() -> None:
 def test_nothing_planned_in_slim_yaml(tmp_path: Path) -> None:
     assert slim_not_yet(Slim()) == ()
     path = tmp_path / "slim.yaml"
-    path.write_text("policy: {}\nlock: use\nregistry: {push: false}\n")
+    path.write_text("policy: {forbid_root: true}\nlock: use\nregistry: {push: false}\n")
     assert slim_not_yet(load_slim(path)) == ()

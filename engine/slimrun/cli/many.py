@@ -10,6 +10,7 @@ from slimrun.cli.output import bytes_text
 from slimrun.cli.save import DEFAULT, save_image, target
 from slimrun.errors import ImageFailed, SlimrunError
 from slimrun.plan.compile import compile_plan
+from slimrun.recipe.policy import image_rules
 from slimrun.schedule import run_image
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def run_together(
     with open_context(settings, renderer) as context:
         few = len(chosen) <= _FEW
         for item in chosen:
-            outcome = run_image(compile_plan(item.recipe), context)
+            outcome = run_image(compile_plan(item.recipe, image_rules(item.slim)), context)
             if outcome.finished is not None:
                 outcome = _after(outcome, outcome.finished, context, renderer, level=0 if few else 1)
             outcomes.append(outcome)

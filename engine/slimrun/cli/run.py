@@ -16,6 +16,7 @@ from slimrun.cli.output import Renderer
 from slimrun.errors import RecipeInvalid
 from slimrun.plan.compile import compile_plan
 from slimrun.recipe.planned import not_yet, slim_not_yet
+from slimrun.recipe.policy import violations
 
 if TYPE_CHECKING:
     import argparse
@@ -74,7 +75,11 @@ def main(argv: Sequence[str]) -> int:
     if words.syntax_check or words.list_tasks:
         _look(chosen, words)
         return 0
-    problems = [problem for item in chosen for problem in (*slim_not_yet(item.slim), *not_yet(item.recipe))]
+    problems = [
+        problem
+        for item in chosen
+        for problem in (*slim_not_yet(item.slim), *violations(item.recipe, item.slim), *not_yet(item.recipe))
+    ]
     if problems:
         raise RecipeInvalid(tuple(dict.fromkeys(problems)))
     if words.save:

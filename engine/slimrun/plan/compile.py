@@ -24,6 +24,7 @@ from slimrun.recipe.model import SCRATCH, PythonDebian, PythonGit, PythonImage, 
 if TYPE_CHECKING:
     from slimrun.errors import Where
     from slimrun.recipe.model import Recipe
+    from slimrun.recipe.policy import Rule
 
 STAGES = (
     "resolve",
@@ -67,8 +68,8 @@ class Plan:
         return next(stage for stage in self.stages if stage.name == name)
 
 
-def compile_plan(recipe: Recipe) -> Plan:
-    """The plan of a valid recipe, whether or not this version can carry it out."""
+def compile_plan(recipe: Recipe, rules: tuple[Rule, ...] = ()) -> Plan:
+    """The plan of a valid recipe, whether or not this version can carry it out; `rules` are the repository's policy."""
     steps: dict[str, tuple[Step, ...]] = {
         "resolve": _images(recipe),
         "python": _python(recipe),
@@ -85,7 +86,7 @@ def compile_plan(recipe: Recipe) -> Plan:
                 image=recipe.image,
             ),
         ),
-        "verify": (_verify(recipe),),
+        "verify": (_verify(recipe, rules),),
         "report": (WriteReport(),),
     }
     reads = {
@@ -167,13 +168,14 @@ def _prune(recipe: Recipe) -> Step:
     )
 
 
-def _verify(recipe: Recipe) -> Step:
+def _verify(recipe: Recipe, rules: tuple[Rule, ...]) -> Step:
     return Verify(
         imports=recipe.verify.imports,
         runs=recipe.verify.run,
         max_size=recipe.verify.max_size,
         max_size_where=_place(recipe, "verify", "max_size"),
         volumes=recipe.image.volumes,
+        rules=rules,
     )
 
 

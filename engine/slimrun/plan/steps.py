@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from slimrun.errors import Where
     from slimrun.recipe.model import FileCopy, Glob, Image, Level, Text, VerifyRun, Wheel
+    from slimrun.recipe.policy import Rule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +131,7 @@ class Verify:
     max_size: int | None = None
     max_size_where: Where | None = None
     volumes: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = ()
 
     def __str__(self) -> str:
         what = [f"import {', '.join(item.text for item in self.imports)}"] if self.imports else []

@@ -15,7 +15,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from slimrun.recipe.model import SCRATCH
 from slimrun.recipe.reference import is_file, parse_reference, split_file
 from slimrun.recipe.units import parse_duration, parse_size
-from slimrun.recipe.words import quoted
+from slimrun.recipe.words import near_miss, quoted
 
 Format = Callable[[str], str | None]
 
@@ -28,6 +28,19 @@ _CLOSED_CLASS = re.compile(r"\[!?\]?[^\]]*\]")
 _PREFIX = re.compile(r"[a-zA-Z0-9.-]+(?::[0-9]+)?(?:/[a-z0-9._-]+)*/?")
 
 MAX_ID = 2**32 - 2
+_LAST_SIGNAL = 64
+_NAMED = """
+    ABRT ALRM BUS CHLD CLD CONT FPE HUP ILL INT IO IOT KILL PIPE POLL PROF PWR QUIT SEGV STKFLT STOP SYS TERM TRAP TSTP TTIN
+    TTOU URG USR1 USR2 VTALRM WINCH XCPU XFSZ RTMIN RTMAX
+"""
+# Real-time signals are named from both ends of their range, which glibc leaves 31 numbers of.
+SIGNALS = frozenset(
+    (
+        *(f"SIG{name}" for name in _NAMED.split()),
+        *(f"SIGRTMIN+{number}" for number in range(1, 16)),
+        *(f"SIGRTMAX-{number}" for number in range(1, 15)),
+    )
+)
 
 
 def _matches(pattern: re.Pattern[str], what: str) -> Format:
@@ -90,6 +103,18 @@ def _user(text: str) -> str | None:
 def _port(text: str) -> str | None:
     number = text.partition("/")[0]
     return f"{quoted(text)} is no port: they go up to 65535" if number.isdigit() and int(number) > 65535 else None
+
+
+def _signal(text: str) -> str | None:
+    """A signal that the kernel knows; an engine takes any word, and says that it knows none when a container is stopped."""
+    if text.isdigit():
+        return (
+            None if 1 <= int(text) <= _LAST_SIGNAL else f"{quoted(text)} is no signal: they go from 1 to {_LAST_SIGNAL}"
+        )
+    if text in SIGNALS:
+        return None
+    close = near_miss(text, SIGNALS)
+    return f"{quoted(text)} is no signal of Linux" + (f": did you mean {quoted(close)}?" if close else "")
 
 
 def _relative_path(text: str) -> str | None:
@@ -201,6 +226,7 @@ FORMATS: dict[str, Format] = {
     "port": _port,
     "runtime": _runtime,
     "size": _parses(parse_size),
+    "signal": _signal,
     "soname": _matches(_SONAME, "a soname, such as 'libgomp.so.1'"),
     "specifier": _specifier,
     "url": _url,

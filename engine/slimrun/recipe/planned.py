@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from slimrun.errors import Problem
 from slimrun.recipe.model import PythonGit
-from slimrun.recipe.slim_model import Lint, Policy, Reports
+from slimrun.recipe.slim_model import Lint, Reports
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +64,6 @@ PLANNED: tuple[tuple[str, Callable[[Recipe], tuple[Where, ...]]], ...] = (
 
 # What slim.yaml can say and this version does not heed; a key is named only where it would change something.
 PLANNED_SLIM: tuple[tuple[str, tuple[str, ...], Callable[[Slim], bool]], ...] = (
-    ("enforcing a policy", ("policy",), lambda s: s.policy != Policy()),
     ("requiring a lock", ("lock",), lambda s: s.lock == "require"),
     ("pushing", ("registry", "push"), lambda s: s.registry.push),
     ("a shared cache", ("cache", "registry"), lambda s: s.cache.registry is not None),

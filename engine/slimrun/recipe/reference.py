@@ -92,13 +92,15 @@ def mirror(reference: str, mirrors: tuple[tuple[str, str], ...]) -> str:
     Prefixes are matched against the canonical form: `docker.io`, `docker.io/library`, `docker.io/library/python`.
     """
     address = canonical(reference)
-    fitting = [pair for pair in mirrors if _begins(address, pair[0].rstrip("/"))]
+    fitting = [pair for pair in mirrors if begins_with(address, pair[0])]
     if not fitting:
         return address
     prefix, replacement = max(fitting, key=lambda pair: len(pair[0].rstrip("/")))
     return replacement.rstrip("/") + address[len(prefix.rstrip("/")) :]
 
 
-def _begins(address: str, prefix: str) -> bool:
+def begins_with(address: str, prefix: str) -> bool:
+    """Whether a canonical address lies below a prefix: `docker.io/library` has `…/python:3`, and not `…/librarypython:3`."""
+    prefix = prefix.rstrip("/")
     ends = ("/", ":", "@", "") if "/" in prefix else ("/",)  # after a bare host, ':' would begin a port
     return address.startswith(prefix) and address[len(prefix) : len(prefix) + 1] in ends
