@@ -5,6 +5,7 @@
     records/<kind>/<key>    JSON: pins, what a stage's result was
     values/<kind>/<key>     stage results, trees (see values.py)
     locks/<key>             held with flock while a key is being made, so that two runs make it once
+    runs/<process>          held with flock by each run, so that nothing it uses is trimmed (see trim.py)
 
 Everything is written under a staging name and renamed. Keys are hex digests or words of [a-z0-9._-].
 """
@@ -48,8 +49,8 @@ class Cache:
         return self.root / "blobs" / "sha256" / _checked(digest)
 
     def has_blob(self, digest: str) -> bool:
-        """Whether the whole blob is here."""
-        return self.blob_path(digest).is_file()
+        """Whether the whole blob is here; asking counts as using it."""
+        return _used(self.blob_path(digest))
 
     @contextmanager
     def new_blob(self, *, expected: str = "", what: str = "") -> Iterator[Blob]:
@@ -74,11 +75,9 @@ class Cache:
         """The JSON value recorded under this kind and key, or None; a damaged record counts as absent."""
         path = self._record(kind, key)
         try:
-            value = json.loads(path.read_bytes())
-        except (FileNotFoundError, NotADirectoryError, ValueError):
+            return json.loads(path.read_bytes()) if _used(path) else None
+        except (FileNotFoundError, ValueError):
             return None
-        os.utime(path)
-        return value
 
     def save(self, kind: str, key: str, value: object) -> Path:
         """Record a JSON value under this kind and key, replacing what was there; answers with the record's file."""
@@ -91,10 +90,9 @@ class Cache:
         """The value that `save_value` kept, or None; damaged, or with bytes that are gone, it counts as absent."""
         path = self._value(kind, key)
         try:
-            value = values.loads(path.read_bytes())
-        except (FileNotFoundError, NotADirectoryError, ValueError):
+            value = values.loads(path.read_bytes()) if _used(path) else None
+        except (FileNotFoundError, ValueError):
             return None
-        os.utime(path)
         return value if _whole(value) else None
 
     def save_value(self, kind: str, key: str, value: object) -> None:
@@ -229,7 +227,18 @@ def _whole(value: object) -> bool:
             if not all(hasattr(item, field.name) for field in fields(item)):
                 return False
             todo += (getattr(item, field.name) for field in fields(item))
-    return all(Path(file).is_file() for file in files)
+    return all(_used(Path(file)) for file in files)
+
+
+def _used(path: Path) -> bool:
+    """Whether a file is there; its time becomes that of its last use, before it is read, so that trim.py sees it in time."""
+    try:
+        os.utime(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except PermissionError:  # somebody else's cache, which we may read
+        return path.is_file()
+    return True
 
 
 def _checked(key: str) -> str:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from slimrun.cache.store import Cache
+from slimrun.cache.trim import running
 from slimrun.errors import EngineUnreachable
 from slimrun.events import Note
 from slimrun.pipeline import Context
@@ -26,17 +27,18 @@ _PATIENCE = 5.0
 def open_context(settings: Settings, emit: Emit) -> Iterator[Context]:
     """Cache and backend for one run, closed afterwards."""
     cache = Cache(settings.cache_dir)
-    backend = _choose(settings, cache, emit)
-    try:
-        yield Context(
-            settings=settings,
-            cache=cache,
-            backend=backend,
-            emit=emit,
-            environ=tuple(sorted(os.environ.items())),
-        )
-    finally:
-        backend.close()
+    with running(cache.root):
+        backend = _choose(settings, cache, emit)
+        try:
+            yield Context(
+                settings=settings,
+                cache=cache,
+                backend=backend,
+                emit=emit,
+                environ=tuple(sorted(os.environ.items())),
+            )
+        finally:
+            backend.close()
 
 
 def local_backend(settings: Settings, cache: Cache, emit: Emit) -> Backend:
