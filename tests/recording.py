@@ -7,17 +7,18 @@ from posixpath import dirname, join, normpath
 from typing import TYPE_CHECKING
 
 from slimrun.backend.base import Finished, Layered, Limits, NotRun, Ran
+from slimrun.backend.chain import BuildStep, Built, step_keys
 from slimrun.errors import ImageNotFound
 from slimrun.oci.config import Config
 from slimrun.oci.layer import write_layer
 from slimrun.plan.pins import ImagePin
 from slimrun.tree.entry import Kind
+from slimrun.tree.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from slimrun.cache.store import Cache
-    from slimrun.tree.tree import Tree
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,8 @@ class Recording:
     tags: dict[str, str] = field(default_factory=dict)
     limits: list[Limits] = field(default_factory=list)
     name: str = "recording"
+    builds: Callable[[Sequence[BuildStep]], Held] = lambda _: Held(tree=Tree())
+    built: set[str] = field(default_factory=set)
 
     def platform(self) -> str:
         return "linux/amd64"
@@ -61,6 +64,17 @@ class Recording:
     def open_image(self, pin: ImagePin) -> Opened:
         self.calls.append(f"open {pin.reference}")
         return Opened(self.images[pin.reference], self.cache)
+
+    def build(self, base: ImagePin, steps: Sequence[BuildStep], *, anew: int = 0) -> Built:
+        keys = step_keys(base, steps, ())
+        made = tuple(
+            step.name
+            for number, (step, key) in enumerate(zip(steps, keys, strict=True))
+            if key not in self.built or number >= len(steps) - anew
+        )
+        self.built |= {*keys}
+        self.calls.append(f"build {' '.join(made) or 'nothing'}")
+        return Built(key=keys[-1], image=Opened(self.builds(steps), self.cache), made=made, logs=())
 
     def load(self, image: Finished) -> str:
         name = f"unverified:{image.config.digest()[:12]}"

@@ -124,6 +124,17 @@ class PythonNotFound(ImageFailed):
     """The base build has no python3 on its PATH."""
 
 
+class BuildFailed(ImageFailed):
+    """A command in a build container failed; `step` is its step's name, `log` the file that holds all it printed."""
+
+    def __init__(
+        self, message: str, *, step: str, log: str, status: int, lines: tuple[str, ...], hint: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.step, self.log, self.status = step, log, status
+        self.lines = lines
+
+
 class VerifyFailed(ImageFailed):
     """The finished image did not do what its recipe says it does."""
 
@@ -180,6 +191,10 @@ class Unreachable(SlimrunError):
 
 class EngineUnreachable(Unreachable):
     """The Docker Engine does not answer on the socket that was chosen."""
+
+
+class EngineNeeded(Unreachable):
+    """What a recipe asks for is done in containers, and this run has no engine."""
 
 
 class RegistryUnreachable(Unreachable):

@@ -1,4 +1,4 @@
-"""What the stages need of a backend: six operations, so that everything else is written once."""
+"""What the stages need of a backend: a few operations, so that everything else is written once."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from slimrun.backend.chain import BuildStep, Built
     from slimrun.oci.config import Config
     from slimrun.plan.pins import ImagePin
     from slimrun.tree.tree import Tree
 
 LABEL_RUN = "io.slimrun.run"
 LABEL_STAGE = "io.slimrun.stage"
+LABEL_BUILD = "io.slimrun.build"
+LABEL_CACHE = "io.slimrun.cache"
 # An engine puts these into every container, whatever the image has: no backend reads them out of an image's folders.
 ENGINE_FILES = frozenset({"/.dockerenv", "/etc/hostname", "/etc/hosts", "/etc/mtab", "/etc/resolv.conf"})
 
@@ -119,6 +122,14 @@ class Backend(Protocol):
 
     def open_image(self, pin: ImagePin) -> ImageSource:
         """An image for reading; raises ImageNotFound where it is gone and cannot be had again."""
+        ...
+
+    def build(self, base: ImagePin, steps: Sequence[BuildStep], *, anew: int = 0) -> Built:
+        """The file system that a chain of steps makes of an image; steps that were made before are not made again.
+
+        The last `anew` of them are made again all the same. Raises BuildFailed, DiskFull, and EngineNeeded where this backend
+        cannot build; a step that was finished before stays, so that the next run begins with the one that failed.
+        """
         ...
 
     def load(self, image: Finished) -> str:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from slimrun.backend.base import ImageSource
+    from slimrun.backend.chain import BuildStep, Built
     from slimrun.backend.docker import Engine
     from slimrun.cache.store import Cache
     from slimrun.events import Emit
@@ -86,6 +87,12 @@ class DockerBackend:
             msg = f"the engine no longer has {pin.reference} ({pin.digest})"
             raise ImageNotFound(msg, hint="run with --refresh to settle the image anew")
         return DockerImage(self, pin, facts)
+
+    def build(self, base: ImagePin, steps: Sequence[BuildStep], *, anew: int = 0) -> Built:
+        """Run what was not run before, each step in a container of its own."""
+        from slimrun.backend.build import Builds
+
+        return Builds(self, self._settings, self._cache, self._emit).build(base, steps, anew=anew)
 
     def load(self, image: Finished) -> str:
         """Load the image under a name that no person uses."""
@@ -147,7 +154,9 @@ class DockerBackend:
             if not _alive(name.rpartition(":")[2].partition("-")[2]):
                 self.engine.remove_image(name)
                 removed.append(f"image {name}")
-        return tuple(removed)
+        from slimrun.backend.build import forgotten
+
+        return (*removed, *forgotten(self.engine, self._cache))
 
     def close(self) -> None:
         """Close the connection."""

@@ -27,6 +27,7 @@ from slimrun.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
     from typing import BinaryIO
 
     from slimrun.backend.host import Host
@@ -206,6 +207,10 @@ class Engine:
         with self._asking("listing images") as client:
             return tuple(sorted(tag for image in client.images(name) for tag in image.get("RepoTags") or ()))
 
+    def using(self, doing: str) -> AbstractContextManager[Any]:
+        """The client itself, for calls that one module alone makes; what it raises becomes ours."""
+        return self._asking(doing)
+
     @contextmanager
     def _asking(self, doing: str) -> Iterator[Any]:
         try:
@@ -237,7 +242,9 @@ def _tls(host: Host) -> Any:
     return docker.tls.TLSConfig(verify=True) if host.tls_verify else False
 
 
-_HOST_OPTIONS = frozenset({"network_mode", "read_only", "cap_drop", "security_opt", "tmpfs", "binds", "extra_hosts"})
+_HOST_OPTIONS = frozenset(
+    {"network_mode", "read_only", "cap_drop", "security_opt", "tmpfs", "binds", "extra_hosts", "mounts"}
+)
 
 # Everything that docker-py, requests and urllib3 raise; tests/backend/test_foreign_errors.py proves that nothing is left out.
 FOREIGN = (

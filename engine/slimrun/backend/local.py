@@ -11,7 +11,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from slimrun.backend.base import Finished, Layered, Limits, NotRun, Ran
-from slimrun.errors import ImageNotFound
+from slimrun.errors import EngineNeeded, ImageNotFound
 from slimrun.events import Note, Warned
 from slimrun.plan.pins import ImagePin
 from slimrun.recipe.planned import host_platform
@@ -20,6 +20,7 @@ from slimrun.recipe.reference import is_file, mirror, parse_reference
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from slimrun.backend.chain import BuildStep, Built
     from slimrun.backend.local_image import LocalImage
     from slimrun.backend.sandbox import Sandbox, Tool
     from slimrun.cache.store import Cache
@@ -90,6 +91,12 @@ class LocalBackend:
             return layered
 
         return LocalImage(config, read)
+
+    def build(self, base: ImagePin, steps: Sequence[BuildStep], *, anew: int = 0) -> Built:  # noqa: ARG002
+        """Nothing is built without an engine: packages want to be installed by root, in a system of their own."""
+        msg = f"{steps[-1].name}: building needs a Docker Engine, and this run has none"
+        hint = "start one, or name it with DOCKER_HOST or docker.host in slim.yaml; python.image and python.debian need none"
+        raise EngineNeeded(msg, hint=hint)
 
     def load(self, image: Finished) -> str:
         """A name to run the image under: its layers are in the cache already."""

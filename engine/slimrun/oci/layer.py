@@ -5,14 +5,14 @@ from __future__ import annotations
 import tarfile
 from dataclasses import dataclass, replace
 from posixpath import dirname
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from slimrun.tree.entry import Entry, Kind, file, folder
 from slimrun.tree.tar import XATTR
 from slimrun.tree.tree import Tree
 
 if TYPE_CHECKING:
-    from slimrun.cache.store import Blob, Cache
+    from slimrun.cache.store import Cache
 
 _TYPES = {
     Kind.DIR: tarfile.DIRTYPE,
@@ -35,14 +35,29 @@ class Layer:
     content: int
 
 
+class Writable(Protocol):
+    """What takes the bytes of a tar: a file, a blob of the cache."""
+
+    def write(self, data: bytes, /) -> int:
+        """Append bytes."""
+        ...
+
+
 def write_layer(tree: Tree, cache: Cache, *, name: str, epoch: int) -> Layer:
     """Write a tree as a layer into the cache.
 
     Sorted paths, numeric owners without names, every time `epoch` (seconds), pax records only where a value does not fit
     the ustar header; names of one file become hard links to the first of them.
     """
+    with cache.new_blob() as blob:
+        write_tar(tree, blob, epoch=epoch)
+    return Layer(name=name, diff_id=blob.digest, content=tree.size())
+
+
+def write_tar(tree: Tree, stream: Writable, *, epoch: int) -> None:
+    """Write a tree's tar, as `write_layer` does."""
     first: dict[Entry, str] = {}
-    with cache.new_blob() as blob, _open(blob) as archive:
+    with _open(stream) as archive:
         for path, entry in tree.items():
             info = _info(path, entry, epoch)
             # All facts, not the inode alone: two layers may have given one inode's name to two files.
@@ -51,11 +66,10 @@ def write_layer(tree: Tree, cache: Cache, *, name: str, epoch: int) -> Layer:
                 info.type, info.linkname, info.size = tarfile.LNKTYPE, same.lstrip("/"), 0
                 archive.addfile(info)
             elif entry.kind is Kind.FILE:
-                with entry.open() as stream:
-                    archive.addfile(info, stream)
+                with entry.open() as content:
+                    archive.addfile(info, content)
             else:
                 archive.addfile(info)
-    return Layer(name=name, diff_id=blob.digest, content=tree.size())
 
 
 def with_parents(tree: Tree, below: Tree) -> Tree:
@@ -78,10 +92,10 @@ def whiteouts(paths: tuple[str, ...]) -> Tree:
 _EMPTY = file(b"")
 
 
-def _open(blob: Blob) -> tarfile.TarFile:
+def _open(stream: Writable) -> tarfile.TarFile:
     """UTF-8 whatever the locale says."""
     return tarfile.open(  # type: ignore[no-any-return,call-overload]
-        fileobj=blob, mode="w|", format=tarfile.PAX_FORMAT, encoding="utf-8", errors="surrogateescape"
+        fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT, encoding="utf-8", errors="surrogateescape"
     )
 
 
