@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).parents[1] / "engine" / "slimrun"
 
 RANKS = {
-    "__init__": 0, "errors": 0, "events": 0, "resources": 0,
+    "__init__": 0, "errors": 0, "events": 0, "resources": 0, "machine": 0,
     "tree": 1, "settings": 1, "why": 1,
     "elf": 2, "recipe": 2, "cache": 2,
     "fetch": 3, "plan": 3,

@@ -11,11 +11,11 @@ from slimrun.plan.steps import CopyFiles, InstallWheels, ResolveDebian, ResolveI
 
 if TYPE_CHECKING:
     from slimrun.cache.store import Cache
+    from slimrun.debian.archive import Archive
     from slimrun.events import Emit
     from slimrun.fetch.index import Indexes
     from slimrun.fetch.network import Network
     from slimrun.plan.compile import Stage
-    from slimrun.resolve.debian import Archive
     from slimrun.settings import Settings
 
     Environ = tuple[tuple[str, str], ...]
@@ -66,7 +66,7 @@ def indexes(step: InstallWheels, environ: Environ) -> Indexes:
 
 def archive(settings: Settings, cache: Cache, emit: Emit) -> Archive:
     """How Debian's archive is reached."""
-    from slimrun.resolve.debian import Archive
+    from slimrun.debian.archive import Archive
 
     return Archive(
         network=network(settings),

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from slimrun.assemble.assemble import Assembled
     from slimrun.backend.base import Backend
     from slimrun.cache.store import Cache
+    from slimrun.debian.archive import Archive
     from slimrun.elf.facts import Facts
     from slimrun.events import Emit
     from slimrun.plan.compile import Stage
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from slimrun.python.install import Distribution
     from slimrun.python.prefix import BaseBuild
     from slimrun.report.report import Report
-    from slimrun.resolve.debian import Archive, Packages
+    from slimrun.resolve.debian import Packages
     from slimrun.resolve.pins import Pins
     from slimrun.settings import Settings
     from slimrun.verify.checks import Verified
@@ -234,13 +235,15 @@ def prune(given: Given, context: Context) -> Pruned:
     from slimrun.resolve.images import open_runtime
 
     step = cast("PruneTree", given.step)
+    runtime = open_runtime(given.pins, context.backend)
     folders = sorted({literal_folder(glob.text) for glob in step.keep} - {"/"})
     result = prune_trees(
         given.build,
         given.wheels.part,
         given.files,
-        open_runtime(given.pins, context.backend).tree,
+        runtime.tree,
         step,
+        base_env=runtime.config.env,
         extra_supply=context.backend.open_image(given.base).tree(folders) if folders and given.pins.base else Tree(),
         facts=context.facts,
         packages=given.packages.part if given.packages else None,

@@ -11,6 +11,7 @@ from tests.fetch.loopback import Answer, Site
 from tests.oci.registry_kit import Made, host, index, make, publish, sha
 from tests.treetext import tree
 
+from slimrun import machine
 from slimrun.backend.base import Finished, Limits, NotRun
 from slimrun.backend.local import LocalBackend
 from slimrun.cache.store import Cache
@@ -18,14 +19,13 @@ from slimrun.errors import ImageNotFound
 from slimrun.events import Event, Warned
 from slimrun.oci.config import Config
 from slimrun.oci.layer import write_layer
-from slimrun.recipe.planned import host_platform
 from slimrun.settings import DockerSettings, Mirrors, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-HERE = host_platform()
+HERE = machine.host().platform
 LOWER = tree(
     {"/usr/bin/python3": "symlink python3.11", "/usr/bin/python3.11": b"ELF", "/etc/gone": b"x", "/opt/old/a": b"a"}
 )

@@ -16,7 +16,7 @@ import pytest
 from worlds import texts
 
 from slimrun.cache.store import Cache
-from slimrun.debian.archive import read_small, sources_of
+from slimrun.debian.archive import Archive, sources_of
 from slimrun.debian.depends import closure
 from slimrun.debian.effects import BUNDLE
 from slimrun.debian.keyring import debian_keyring
@@ -82,13 +82,17 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Cache:
     return Cache(tmp_path_factory.mktemp("debian"))
 
 
+def reach(cache: Cache) -> Archive:
+    return Archive(network=Network(), cache=cache, emit=silent)
+
+
 def resolve(shared: Cache, *names: str, suite: str = "bookworm", architecture: str = "amd64") -> tuple[DebPin, ...]:
-    return resolve_debian(texts(*names), suite, architecture, network=Network(), cache=shared, emit=silent)
+    return resolve_debian(texts(*names), suite, architecture, reach(shared))
 
 
 def unpack(shared: Cache, *names: str, suite: str = "bookworm", architecture: str = "amd64") -> Unpacked:
     pins = resolve(shared, *names, suite=suite, architecture=architecture)
-    return open_packages(pins, network=Network(), cache=shared, emit=silent, asked=texts(*names))
+    return open_packages(pins, reach(shared), asked=texts(*names))
 
 
 @pytest.fixture(scope="module")
@@ -96,10 +100,8 @@ def bookworm(shared: Cache) -> tuple[Index, ...]:
     keys, now = debian_keyring(), datetime.now(UTC)
     found: list[Index] = []
     for source in sources_of("bookworm", None):
-        release = open_release(
-            source, keyring=keys, now=now, snapshot=False, offline=False, network=Network(), cache=shared, emit=silent
-        )
-        found += open_index(release, "amd64", offline=False, network=Network(), cache=shared, emit=silent)
+        release = open_release(source, reach(shared), keyring=keys, now=now, snapshot=False)
+        found += open_index(release, "amd64", reach(shared))
     return tuple(found)
 
 
@@ -107,7 +109,7 @@ def bookworm(shared: Cache) -> tuple[Index, ...]:
 def test_signatures(suite: str, tmp_path: Path) -> None:
     """All that sign are known and right, by us and by gpgv, to the fingerprint, Ed25519 too."""
     for source in sources_of(suite, None):
-        data = read_small(f"{source.folder}/InRelease", network=Network())
+        data = reach(Cache(tmp_path)).read(f"{source.folder}/InRelease")
         signed = verify_clearsigned(data, debian_keyring(), what=source.suite, now=datetime.now(UTC))
         ours = {key.fingerprint for key in signed.keys}
         with pytest.raises(BadSignature):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from slimrun.debian.archive import Archive
 from slimrun.debian.keyring import read_keyring
 from slimrun.debian.resolve import resolve_debian
 from slimrun.debian.unpack import Unpacked, open_packages
@@ -60,24 +61,22 @@ class World:
             texts(*names),
             suite,
             "amd64",
-            network=self.network,
-            cache=self.cache,
-            emit=self.events.append,
+            self.reach(offline=offline, mirror=mirror),
             snapshot=snapshot,
-            mirror=mirror or self.archive.mirror,
-            offline=offline,
             keyring=self.keyring,
             now=self.now,
         )
 
     def open(self, *names: str, offline: bool = False) -> Unpacked:
         pins = self.resolve(*names, offline=offline)
-        return open_packages(
-            pins,
+        return open_packages(pins, self.reach(offline=offline), asked=texts(*names))
+
+    def reach(self, *, offline: bool = False, mirror: str | None = None) -> Archive:
+        """How the archive is reached."""
+        return Archive(
             network=self.network,
             cache=self.cache,
             emit=self.events.append,
-            asked=texts(*names),
-            mirror=self.archive.mirror,
+            mirror=mirror or self.archive.mirror,
             offline=offline,
         )

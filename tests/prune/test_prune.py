@@ -56,6 +56,7 @@ def prune(
     base: Tree = runtime,
     build: Mapping[str, str | bytes] = OFFICIAL,
     extra: Tree | None = None,
+    base_env: tuple[tuple[str, str], ...] = (),
     **rules: Any,
 ) -> Pruned:
     step = PruneTree(**{"level": "safe", "level_where": place(3), **rules})
@@ -68,6 +69,7 @@ def prune(
         step,
         extra_supply=supply,
         facts=Facts(),
+        base_env=base_env,
     )
 
 
@@ -232,6 +234,20 @@ def test_a_wheel_that_lacks_a_library() -> None:
     (missing,) = found.closure.missing
     assert (missing.name, missing.needed_by) == ("libnowhere.so.1", f"{SITE}/x{TAG}")
     assert layer(found, "wheels") == [f"{SITE}/x{TAG}"], "it is the caller who decides"
+
+
+@pytest.mark.parametrize(
+    ("inherited", "own", "found"),
+    [(None, None, False), ("/nowhere:/opt/lib", None, True), (None, "/opt/lib;/x", True), ("/opt/lib", "", False)],
+)
+def test_library_path_is_the_runtime_s_unless_the_recipe_has_one(
+    inherited: str | None, own: str | None, found: bool
+) -> None:
+    """As the engine merges the two: what the runtime has there is not brought a second time."""
+    base = tree({**RUNTIME, "/opt/lib/libssl.so.3": shared(soname="libssl.so.3", needs=("libc.so.6",))})
+    env = () if inherited is None else (("LD_LIBRARY_PATH", inherited),)
+    given = prune(base=base, base_env=env, library_path=own)
+    assert (f"{LIB}/libssl.so.3" not in layer(given, "python")) is found
 
 
 def test_programs_of_files_are_roots() -> None:

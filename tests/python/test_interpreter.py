@@ -9,7 +9,6 @@ import pytest
 
 from slimrun.errors import PythonNotFound
 from slimrun.python.interpreter import DEFAULT_PATH, Interpreter, find_interpreter, glibc_version
-from slimrun.python.machine import machine_of, triplet_of
 from slimrun.tree.entry import Entry, Extent, Kind, file, folder, link
 from slimrun.tree.tree import Tree
 
@@ -206,20 +205,6 @@ def test_glibc_through_links_and_across_chunks() -> None:
     tree = Tree(entries)
     assert glibc_version(tree) == (2, 36)
     assert glibc_version(Tree({})) is None
-
-
-@pytest.mark.parametrize(
-    ("machine", "bits", "big", "word", "triplet"),
-    [
-        (62, 64, False, "x86_64", "x86_64-linux-gnu"), (3, 32, False, "i686", "i386-linux-gnu"),
-        (183, 64, False, "aarch64", "aarch64-linux-gnu"), (40, 32, False, "armv7l", "arm-linux-gnueabihf"),
-        (22, 64, True, "s390x", "s390x-linux-gnu"), (999, 64, False, "machine999", "machine999-linux-gnu"),
-    ],
-)  # fmt: skip
-def test_machines(machine: int, bits: int, big: bool, word: str, triplet: str) -> None:
-    assert machine_of(elf(machine, bits=bits, big=big)) == word
-    assert triplet_of(word) == triplet
-    assert machine_of(b"\x7fELF\x02\x09" + bytes(40)) is None
 
 
 @pytest.mark.skipif(not Path("/usr/bin/python3.11").is_file(), reason="no python3.11 of Debian here")

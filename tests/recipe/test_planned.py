@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from slimrun import machine
 from slimrun.recipe.load import load_recipe
-from slimrun.recipe.planned import PLANNED, PLANNED_SLIM, host_platform, not_yet, slim_not_yet
+from slimrun.recipe.planned import PLANNED, PLANNED_SLIM, not_yet, slim_not_yet
 from slimrun.recipe.slim import load_slim
 from slimrun.recipe.slim_model import Slim
 
@@ -47,7 +48,9 @@ def test_every_row_has_a_test() -> None:
 
 def test_nothing_planned(tmp_path: Path) -> None:
     path = tmp_path / "r.yaml"
-    path.write_text(IMAGE + f"prune: {{level: small, bytecode: drop, dedupe: false}}\nplatforms: [{host_platform()}]\n")
+    path.write_text(
+        IMAGE + f"prune: {{level: small, bytecode: drop, dedupe: false}}\nplatforms: [{machine.host().platform}]\n"
+    )
     assert not_yet(load_recipe(path, slim=Slim())) == ()
 
 

@@ -9,6 +9,7 @@ from slimrun.assemble.system import system_files
 from slimrun.backend.assembled import Assembled
 from slimrun.oci.config import Config, Health, Step, timestamp
 from slimrun.oci.layer import Layer, whiteouts, with_parents, write_layer
+from slimrun.python.interpreter import DEFAULT_PATH
 from slimrun.tree.tree import Tree
 from slimrun.why import Why
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["Assembled", "write_image"]
 
 ANNOTATION = "org.opencontainers.image"
-DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _NANOSECONDS = 1_000_000_000
 
 

@@ -10,11 +10,11 @@ import os
 import uuid
 from typing import TYPE_CHECKING
 
+from slimrun import machine
 from slimrun.backend.base import Finished, Layered, Limits, NotRun, Ran
 from slimrun.errors import EngineNeeded, ImageNotFound
 from slimrun.events import Note, Warned
 from slimrun.plan.pins import ImagePin
-from slimrun.recipe.planned import host_platform
 from slimrun.recipe.reference import is_file, mirror, parse_reference
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class LocalBackend:
 
     def platform(self) -> str:
         """This machine's platform."""
-        return host_platform()
+        return machine.host().platform
 
     def resolve_image(self, reference: str) -> ImagePin:
         """What the registry says, remembered until `--refresh`, as an engine keeps an image that it has."""

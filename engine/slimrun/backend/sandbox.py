@@ -23,6 +23,7 @@ from slimrun.backend.layers import read_layers
 from slimrun.backend.sandbox_process import capture
 from slimrun.backend.sandbox_root import Root, remove_root
 from slimrun.backend.sandbox_user import User, find_user
+from slimrun.python.interpreter import DEFAULT_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from slimrun.cache.store import Cache
     from slimrun.oci.config import Config
 
-DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PREFIX = "root-"
 _NO_SANDBOX = 125
 _TOOL_PATH = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin"}

@@ -71,48 +71,60 @@ def near_suite(suite: str) -> str:
     return f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
 
 
-def with_mirror(network: Network, mirror: str | None) -> Network:
-    """A network that asks the mirror instead of deb.debian.org: `http://host/debian`, and for security its neighbour.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """How Debian's archive is reached; nothing is asked where `offline`.
 
-    A mirror whose address does not end in `/debian` is asked for everything but security updates.
+    `mirror` stands for http://deb.debian.org/debian: `http://host/debian`, and for security its neighbour. One whose address does
+    not end in `/debian` is asked for everything but security updates; most mirrors do not carry those, which are then read from
+    Debian itself.
     """
-    if mirror is None:
-        return network
-    root = mirror.rstrip("/")
-    pairs = [(f"{MAIN}/", f"{root}/")]
-    if root.endswith("/debian"):
-        pairs.append((f"{SECURITY}/", f"{root}-security/"))
-    return replace(network, mirrors=(*network.mirrors, *pairs))
 
+    network: Network
+    cache: Cache
+    emit: Emit
+    mirror: str | None = None
+    offline: bool = False
 
-def read_small(url: str, *, network: Network) -> bytes:
-    """An InRelease; most mirrors do not carry security updates, which are then read from Debian itself."""
-    try:
-        return read(url, network=network)[0]
-    except DownloadFailed:
-        direct = _direct(network)
-        if not url.startswith(f"{SECURITY}/") or direct == network:
-            raise
-        return read(url, network=direct)[0]
+    def read(self, url: str) -> bytes:
+        """An InRelease; raises DownloadFailed, IndexUnreachable."""
+        try:
+            return read(url, network=self._mirrored(security=True))[0]
+        except DownloadFailed:
+            if not self._guesses(url):
+                raise
+            return read(url, network=self._mirrored(security=False))[0]
 
+    def download(self, wanted: Sequence[Wanted]) -> None:
+        """Files into the cache; raises DownloadFailed, IndexUnreachable."""
+        try:
+            self._download(wanted, security=True)
+        except DownloadFailed:
+            missing = [item for item in wanted if not self.cache.has_blob(item.sha256)]
+            theirs = [item for item in missing if self._guesses(item.url)]
+            if not theirs:
+                raise
+            self._download([item for item in missing if item not in theirs], security=True)
+            self._download(theirs, security=False)
 
-def download_all(wanted: Sequence[Wanted], *, network: Network, cache: Cache, emit: Emit) -> None:
-    """Files into the cache; as `read_small` for security updates."""
-    try:
-        download(wanted, network=network, cache=cache, emit=emit)
-    except DownloadFailed:
-        direct = _direct(network)
-        missing = [item for item in wanted if not cache.has_blob(item.sha256)]
-        theirs = [item for item in missing if item.url.startswith(f"{SECURITY}/")]
-        if not theirs or direct == network:
-            raise
-        ours = [item for item in missing if item not in theirs]
-        download(ours, network=network, cache=cache, emit=emit)
-        download(theirs, network=direct, cache=cache, emit=emit)
+    def _download(self, wanted: Sequence[Wanted], *, security: bool) -> None:
+        download(wanted, network=self._mirrored(security=security), cache=self.cache, emit=self.emit)
 
+    def _mirrored(self, *, security: bool) -> Network:
+        """The network that asks the mirror, and with `security` its neighbour for security updates."""
+        pairs = [(f"{MAIN}/", f"{self._root}/")] if self.mirror else []
+        if security and self._has_neighbour:
+            pairs.append((f"{SECURITY}/", f"{self._root}-security/"))
+        return replace(self.network, mirrors=(*self.network.mirrors, *pairs))
 
-def _direct(network: Network) -> Network:
-    """The network without what `with_mirror` says of security updates."""
-    pairs = network.mirrors
-    guessed = {(f"{SECURITY}/", f"{to[:-1]}-security/") for prefix, to in pairs if prefix == f"{MAIN}/"}
-    return replace(network, mirrors=tuple(pair for pair in pairs if pair not in guessed))
+    def _guesses(self, url: str) -> bool:
+        """Whether it is only a guess that the mirror has what stands at this address."""
+        return self._has_neighbour and url.startswith(f"{SECURITY}/")
+
+    @property
+    def _root(self) -> str:
+        return (self.mirror or "").rstrip("/")
+
+    @property
+    def _has_neighbour(self) -> bool:
+        return self._root.endswith("/debian")

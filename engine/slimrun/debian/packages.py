@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from slimrun.debian.archive import download_all
 from slimrun.debian.relation import Group, Relation, parse_relations
 from slimrun.debian.stanza import fields
 from slimrun.debian.version import version_key
@@ -21,11 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from slimrun.cache.store import Cache
-    from slimrun.debian.archive import Source
+    from slimrun.debian.archive import Archive, Source
     from slimrun.debian.release import Release
-    from slimrun.events import Emit
-    from slimrun.fetch.network import Network
 
 MAX_INDEX = 1 << 30
 _PRIORITIES = ("required", "important", "standard", "optional", "extra")
@@ -71,9 +67,7 @@ class Index:
         return tuple(read_package(stanza, self.source) for stanza in self.stanzas.get(name, ()))
 
 
-def open_index(
-    release: Release, architecture: str, *, offline: bool, network: Network, cache: Cache, emit: Emit
-) -> tuple[Index, ...]:
+def open_index(release: Release, architecture: str, archive: Archive) -> tuple[Index, ...]:
     """The indexes of main for an architecture, by the digest that the Release vouches for; raises BadArchive and others."""
     suite = release.source.suite
     names = sorted({path.split("/")[1] for path in release.files if re.match(r"main/binary-[^/]+/Packages", path)})
@@ -90,9 +84,9 @@ def open_index(
         if not name:
             msg = f"the Release of {suite} names no {folder}/Packages.xz"
             raise BadArchive(msg, hint="use another mirror")
-        _have(release, name, offline=offline, network=network, cache=cache, emit=emit)
+        _have(release, name, archive)
         digest, _ = release.files[name]
-        found.append(read_index(_decompressed(cache.blob_path(digest), f"{suite} {name}"), release.source))
+        found.append(read_index(_decompressed(archive.cache.blob_path(digest), f"{suite} {name}"), release.source))
     return tuple(found)
 
 
@@ -148,10 +142,10 @@ def read_package(stanza: bytes, source: Source) -> Package:
         raise BadArchive(msg, hint="use another mirror") from error
 
 
-def _have(release: Release, name: str, *, offline: bool, network: Network, cache: Cache, emit: Emit) -> None:
+def _have(release: Release, name: str, archive: Archive) -> None:
     """By hash where that is announced: a mirror that is just being updated then has the old index too."""
     digest, size = release.files[name]
-    if offline and not cache.has_blob(digest):
+    if archive.offline and not archive.cache.has_blob(digest):
         msg = f"the cache has no {name} of Debian's {release.source.suite}"
         raise NotCached(msg, hint="run once without --offline")
     folder, label = release.source.folder, f"{release.source.suite} {name.rpartition('/')[2]}"
@@ -159,8 +153,8 @@ def _have(release: Release, name: str, *, offline: bool, network: Network, cache
     if release.by_hash:
         hashed = f"{folder}/{name.rpartition('/')[0]}/by-hash/SHA256/{digest}"
         with suppress(DownloadFailed):  # a mirror without by-hash folders; what comes is checked all the same
-            download_all([replace(plain, url=hashed)], network=network, cache=cache, emit=emit)
-    download_all([plain], network=network, cache=cache, emit=emit)
+            archive.download([replace(plain, url=hashed)])
+    archive.download([plain])
 
 
 def _decompressed(file: Path, what: str) -> bytes:

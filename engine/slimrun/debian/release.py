@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from slimrun.debian.archive import read_small
 from slimrun.debian.openpgp import verify_clearsigned
 from slimrun.debian.stanza import fields
 from slimrun.errors import BadSignature, NotCached
@@ -19,10 +18,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from slimrun.cache.store import Cache
-    from slimrun.debian.archive import Source
+    from slimrun.debian.archive import Archive, Source
     from slimrun.debian.keyring import Key
-    from slimrun.events import Emit
-    from slimrun.fetch.network import Network
 
 _FILE = re.compile(r"([0-9a-f]{64})\s+([0-9]+)\s+(\S+)")
 _RECORD = "debian-release"
@@ -46,43 +43,34 @@ class Release:
     files: Mapping[str, tuple[str, int]]
 
 
-def open_release(
-    source: Source,
-    *,
-    keyring: Sequence[Key],
-    now: datetime,
-    snapshot: bool,
-    offline: bool,
-    network: Network,
-    cache: Cache,
-    emit: Emit,
-) -> Release:
+def open_release(source: Source, archive: Archive, *, keyring: Sequence[Key], now: datetime, snapshot: bool) -> Release:
     """The suite's Release, verified, and kept for runs without network; raises BadSignature, DownloadFailed, NotCached.
 
     A Release that has expired is accepted from a snapshot, which is old by its nature, and offline, with a warning.
     """
     url, key = f"{source.folder}/InRelease", hashlib.sha256(source.folder.encode()).hexdigest()
     what = f"the InRelease of {source.suite}"
-    data = _kept(source, key, cache) if offline else read_small(url, network=network)
+    data = _kept(source, key, archive.cache) if archive.offline else archive.read(url)
     signed = verify_clearsigned(data, keyring, what=what, now=None if snapshot else now)
     release = read_release(signed.text, source)
     if release.valid_until is not None and release.valid_until < now:
         text = f"{what} was valid until {release.valid_until:%Y-%m-%d %H:%M} UTC"
         if snapshot:
-            emit(Note(text=f"{text}: accepted, as a snapshot is old by its nature", level=2))
-        elif offline:
-            emit(Warned(text=f"{text}: accepted, as nothing newer can be had offline", hint="run without --offline"))
+            archive.emit(Note(text=f"{text}: accepted, as a snapshot is old by its nature", level=2))
+        elif archive.offline:
+            text = f"{text}: accepted, as nothing newer can be had offline"
+            archive.emit(Warned(text=text, hint="run without --offline"))
         else:
             msg = f"{text}: whoever answers keeps newer packages back"
             raise BadSignature(
                 msg, hint="check this machine's clock; if it is right, use another mirror, or a snapshot"
             )
-    if not offline:
-        with cache.new_blob() as blob:
+    if not archive.offline:
+        with archive.cache.new_blob() as blob:
             blob.write(data)
-        cache.save(_RECORD, key, blob.digest)
+        archive.cache.save(_RECORD, key, blob.digest)
     owners = ", ".join(sorted({key.owner for key in signed.keys}))
-    emit(Note(text=f"{source.suite} of {release.date:%Y-%m-%d}, signed by {owners}", level=2))
+    archive.emit(Note(text=f"{source.suite} of {release.date:%Y-%m-%d}, signed by {owners}", level=2))
     return release
 
 

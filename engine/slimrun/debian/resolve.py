@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from slimrun.debian.archive import RELEASED, near_suite, sources_of, with_mirror
+from slimrun.debian.archive import RELEASED, near_suite, sources_of
 from slimrun.debian.depends import closure
 from slimrun.debian.keyring import debian_keyring
 from slimrun.debian.packages import open_index
@@ -18,12 +18,9 @@ from slimrun.events import Warned
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from slimrun.cache.store import Cache
-    from slimrun.debian.archive import Source
+    from slimrun.debian.archive import Archive, Source
     from slimrun.debian.keyring import Key
     from slimrun.debian.packages import Index
-    from slimrun.events import Emit
-    from slimrun.fetch.network import Network
     from slimrun.recipe.model import Text
 
 
@@ -31,43 +28,30 @@ def resolve_debian(
     packages: Sequence[Text],
     suite: str,
     architecture: str,
+    archive: Archive,
     *,
-    network: Network,
-    cache: Cache,
-    emit: Emit,
     snapshot: str | None = None,
-    mirror: str | None = None,
-    offline: bool = False,
     keyring: Sequence[Key] | None = None,
     now: datetime | None = None,
 ) -> tuple[DebPin, ...]:
     """The packages and their dependencies (not what they recommend), by name; errors carry the recipe's place.
 
-    `architecture` is Debian's word (amd64, arm64), `mirror` the address that stands for http://deb.debian.org/debian.
-    Raises BadSignature, PackageNotFound, BadArchive, DownloadFailed, IndexUnreachable, and NotCached where `offline` is true.
+    `architecture` is Debian's word (amd64, arm64).
+    Raises BadSignature, PackageNotFound, BadArchive, DownloadFailed, IndexUnreachable, and NotCached where the archive is offline.
     """
     keys = debian_keyring() if keyring is None else keyring
-    network, time = with_mirror(network, mirror), now or datetime.now(UTC)
+    time = now or datetime.now(UTC)
 
     def indexes(source: Source) -> tuple[Index, ...]:
         try:
-            release = open_release(
-                source,
-                keyring=keys,
-                now=time,
-                snapshot=snapshot is not None,
-                offline=offline,
-                network=network,
-                cache=cache,
-                emit=emit,
-            )
+            release = open_release(source, archive, keyring=keys, now=time, snapshot=snapshot is not None)
         except (DownloadFailed, NotCached) as error:
             if source.required:
                 error.hint = error.hint if suite in RELEASED else near_suite(suite)
                 raise
-            emit(Warned(text=f"there is no {source.suite}: its packages are left out"))
+            archive.emit(Warned(text=f"there is no {source.suite}: its packages are left out"))
             return ()
-        return open_index(release, architecture, offline=offline, network=network, cache=cache, emit=emit)
+        return open_index(release, architecture, archive)
 
     try:
         found = [index for source in sources_of(suite, snapshot) for index in indexes(source)]

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from slimrun.debian.archive import download_all, with_mirror
 from slimrun.debian.deb import open_deb
 from slimrun.debian.effects import effects
 from slimrun.debian.explain import explain
@@ -23,10 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from slimrun.cache.store import Cache
+    from slimrun.debian.archive import Archive
     from slimrun.debian.deb import Deb
     from slimrun.debian.pins import DebPin
     from slimrun.events import Emit
-    from slimrun.fetch.network import Network
     from slimrun.recipe.model import Text
 
 THREADS = 4
@@ -47,24 +46,15 @@ class Unpacked:
     whys: Mapping[str, Why]
 
 
-def open_packages(
-    pins: Sequence[DebPin],
-    *,
-    network: Network,
-    cache: Cache,
-    emit: Emit,
-    asked: Sequence[Text] = (),
-    mirror: str | None = None,
-    offline: bool = False,
-) -> Unpacked:
+def open_packages(pins: Sequence[DebPin], archive: Archive, *, asked: Sequence[Text] = ()) -> Unpacked:
     """Download what the cache has not, and lay the packages over each other; `asked` are the recipe's lines, for reasons.
 
-    Raises BadArchive, FileConflict, DownloadFailed, IndexUnreachable, and NotCached where `offline` is true.
+    Raises BadArchive, FileConflict, DownloadFailed, IndexUnreachable, and NotCached where the archive is offline.
     """
     pins = sorted(pins)
     try:
-        _have(pins, network=with_mirror(network, mirror), cache=cache, emit=emit, offline=offline)
-        debs = _open(pins, cache, emit)
+        _have(pins, archive)
+        debs = _open(pins, archive.cache, archive.emit)
         return lay(debs, asked, frozenset(pin.name for pin in pins if pin.named))
     except SlimrunError as error:
         error.where = error.where or (asked[0].where if asked else None)
@@ -108,12 +98,10 @@ def _open(pins: Sequence[DebPin], cache: Cache, emit: Emit) -> list[Deb]:
     return debs
 
 
-def _have(pins: Sequence[DebPin], *, network: Network, cache: Cache, emit: Emit, offline: bool) -> None:
-    missing = [pin for pin in pins if not cache.has_blob(pin.sha256)]
-    if missing and offline:
+def _have(pins: Sequence[DebPin], archive: Archive) -> None:
+    missing = [pin for pin in pins if not archive.cache.has_blob(pin.sha256)]
+    if missing and archive.offline:
         msg = f"the cache has not: {', '.join(f'{pin.name} {pin.version}' for pin in missing)}"
         raise NotCached(msg, hint="run once without --offline")
-    wanted = [
-        Wanted(url=pin.url, sha256=pin.sha256, size=pin.size, name=f"{pin.name} {pin.version}") for pin in missing
-    ]
-    download_all(wanted, network=network, cache=cache, emit=emit)
+    names = {pin.sha256: f"{pin.name} {pin.version}" for pin in missing}
+    archive.download([Wanted(url=pin.url, sha256=pin.sha256, size=pin.size, name=names[pin.sha256]) for pin in missing])

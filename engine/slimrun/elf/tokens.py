@@ -7,6 +7,8 @@ from posixpath import dirname
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from slimrun.elf.linker import Linker
 
 # is_dst takes the longest name that there is: `$ORIGINAL` is another token, and unknown ones stay as they are.
@@ -19,6 +21,12 @@ def expand(text: str, origin: str, linker: Linker) -> str:
         return text
     values = {"ORIGIN": origin, "LIB": linker.lib, "PLATFORM": linker.platform}
     return TOKEN.sub(lambda match: values[match[1] or match[2]], text)
+
+
+def library_path(env: Mapping[str, str]) -> tuple[str, ...]:
+    """What an image's environment sets as LD_LIBRARY_PATH, tokens as they are; "" means the working folder."""
+    text = env.get("LD_LIBRARY_PATH", "")
+    return tuple(re.split("[:;]", text)) if text else ()
 
 
 def folders(text: str | None, path: str, linker: Linker, *, separators: str = ":") -> tuple[str, ...]:

@@ -155,8 +155,6 @@ def _wheels(recipe: Recipe) -> tuple[Step, ...]:
 
 def _prune(recipe: Recipe) -> Step:
     prune, level = recipe.prune, recipe.origin("prune", "level")
-    env = dict(recipe.image.env)
-    path = env.get("LD_LIBRARY_PATH", "")
     return PruneTree(
         level=prune.level,
         level_where=level.where if level else recipe.python_where,
@@ -164,7 +162,7 @@ def _prune(recipe: Recipe) -> Step:
         drop=prune.drop,
         libraries=prune.libraries,
         strip=prune.level in _STRIPPING if prune.strip is None else prune.strip,
-        library_path=tuple(path.replace(";", ":").split(":")) if path else (),
+        library_path=dict(recipe.image.env).get("LD_LIBRARY_PATH"),
     )
 
 

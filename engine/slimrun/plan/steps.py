@@ -94,7 +94,7 @@ class CopyFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PruneTree:
-    """Keep what is needed, and say why."""
+    """Keep what is needed, and say why; `library_path` is the recipe's LD_LIBRARY_PATH, None where the runtime's own counts."""
 
     level: Level
     level_where: Where
@@ -102,7 +102,7 @@ class PruneTree:
     drop: tuple[Glob, ...] = ()
     libraries: tuple[Text, ...] = ()
     strip: bool = False
-    library_path: tuple[str, ...] = ()
+    library_path: str | None = None
 
     def __str__(self) -> str:
         return f"level {self.level}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from slimrun.elf.closure import close
 from slimrun.elf.model import Closure, Extra, FamilyChoice, Missing, Root, Supply
+from slimrun.elf.tokens import library_path
 from slimrun.plan.part import Part
 from slimrun.prune.choice import Choice, must_match
 from slimrun.prune.dpkg import records
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from slimrun.elf.facts import Facts
     from slimrun.plan.steps import PruneTree
     from slimrun.python.prefix import BaseBuild
+    from slimrun.recipe.model import Pairs
 
 __all__ = ["Pruned", "Removed", "prune_trees"]
 
@@ -57,14 +59,16 @@ def prune_trees(
     *,
     extra_supply: Tree,
     facts: Facts,
+    base_env: Pairs = (),
     packages: Part | None = None,
     package_supply: Tree | None = None,
     package_owners: Mapping[str, str] | None = None,
 ) -> Pruned:
     """Decide what of a base build, packages, wheels and files goes onto `base`.
 
-    `extra_supply` holds what `keep` names beyond the folders that the base build's supply has, `package_supply` what packages
-    depend on. Raises ImageFailed for a glob that matches nothing, FileConflict; a missing library is a value in the closure.
+    `base_env` is the environment of the base's config, `extra_supply` holds what `keep` names beyond the folders that the base
+    build's supply has, `package_supply` what packages depend on. Raises ImageFailed for a glob that matches
+    nothing, FileConflict; a missing library is a value in the closure.
     """
     choice, supply, also = Choice(rules), build.supply.merge(extra_supply), extras(build)
     packages, wheels, files = followed(packages or Part(), base), followed(wheels, base), followed(files, base)
@@ -76,8 +80,11 @@ def prune_trees(
         Supply(name=build.supply_name, tree=choice.supply(supply)),
     )
 
+    given = () if rules.library_path is None else (("LD_LIBRARY_PATH", rules.library_path),)
+    folders = library_path(dict((*base_env, *given)))
+
     def closed(output: Tree, roots: tuple[Root, ...], also: tuple[Extra, ...]) -> Closure:
-        return close(output, roots, supplies, facts=facts, library_path=rules.library_path, also=also)
+        return close(output, roots, supplies, facts=facts, library_path=folders, also=also)
 
     own = _settle(
         build, choice, choice.selection(build, supply), lambda tree, roots: closed(base.merge(tree), roots, also)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from posixpath import basename, dirname, join
 from typing import TYPE_CHECKING
 
+from slimrun import machine
 from slimrun.errors import PythonNotFound
-from slimrun.python.machine import machine_of, triplet_of
 from slimrun.tree.entry import Kind
 from slimrun.tree.resolve import resolve
 
@@ -67,11 +67,11 @@ def find_interpreter(
     Raises PythonNotFound where there is none, and where it is a wrapper script or has no standard library.
     """
     path = _first_python(tree, path_env)
-    arch = machine_of(_head(tree, path))
-    if arch is None:
+    runs_on = machine.of_elf(_head(tree, path))
+    if runs_on is None:
         msg = f"{path} is not an ELF program"
         raise PythonNotFound(msg, hint="it looks like a wrapper: put the folder of the real python3 first on PATH")
-    prefix = dirname(dirname(path)).rstrip("/")
+    arch, prefix = runs_on.kernel, dirname(dirname(path)).rstrip("/")
     stdlib = _stdlib(tree, path, prefix)
     name = _LIBRARY.fullmatch(basename(stdlib))
     major, minor = (int(name[1]), int(name[2])) if name else (3, 0)
@@ -106,7 +106,8 @@ def glibc_version(tree: TreeSource, arch: str = "") -> tuple[int, int] | None:
         found = resolve(tree, path)
         if found is None or found.entry.kind is not Kind.FILE:
             continue
-        if arch and machine_of(_head(tree, found.path)) != arch:
+        made_for = machine.of_elf(_head(tree, found.path))
+        if arch and (made_for is None or made_for.kernel != arch):
             continue
         banner = re.compile(rb"GNU C Library [^\n]{0,200}? release version (\d+)\.(\d+)")
         for match in _search(tree, found.path, banner):
@@ -165,7 +166,7 @@ def _ext_suffix(tree: TreeSource, dynload: str, path: str, arch: str, digits: st
     flags = re.sub(r"python[\d.]*", "", basename(path))
     if not flags and int(digits[1:]) < 8:
         flags = "m"  # ABI flag of every build until 3.7 (bpo-36707)
-    return f".cpython-{digits}{flags}-{triplet_of(arch)}.so"
+    return f".cpython-{digits}{flags}-{machine.of_kernel(arch).triplet}.so"
 
 
 def _is_debian(tree: TreeSource, stdlib: str) -> bool:

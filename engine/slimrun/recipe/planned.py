@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import platform
 from typing import TYPE_CHECKING
 
+from slimrun import machine
 from slimrun.errors import Problem
 from slimrun.recipe.model import PythonGit
 from slimrun.recipe.slim_model import Lint, Reports
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from slimrun.recipe.model import Recipe
     from slimrun.recipe.slim_model import Slim
 
-_MACHINES = {"x86_64": "linux/amd64", "aarch64": "linux/arm64", "armv7l": "linux/arm/v7"}
 _HINT = "'--syntax-check' accepts the recipe; leave the key out to run it with this version"
 
 
@@ -24,17 +23,11 @@ def not_yet(recipe: Recipe, *, host: str | None = None) -> tuple[Problem, ...]:
     """A Problem for each use of a key whose work is not there, in file order; `host` None asks this machine."""
     sources = {origin.where: origin.source for origin in recipe.origins}
     found = [(where, what) for what, uses in PLANNED for where in uses(recipe)]
-    found += [(where, "images for another machine") for where in _foreign(recipe, host or host_platform())]
+    found += [(where, "images for another machine") for where in _foreign(recipe, host or machine.host().platform)]
     return tuple(
         Problem(where=where, text=f"{what}: not done yet", rule="not-yet", hint=_HINT, source=sources.get(where, ""))
         for where, what in sorted(found)
     )
-
-
-def host_platform() -> str:
-    """This machine as an image's platform: `linux/amd64`."""
-    machine = platform.machine()
-    return _MACHINES.get(machine, f"linux/{machine}")
 
 
 def _at(recipe: Recipe, used: bool, *key: str) -> tuple[Where, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from slimrun import machine
 from slimrun.debian.resolve import resolve_debian
 from slimrun.debian.unpack import open_packages
 from slimrun.errors import PythonNotFound, RequirementNotMet
@@ -18,24 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from slimrun.backend.base import ImageSource
-    from slimrun.cache.store import Cache
+    from slimrun.debian.archive import Archive
     from slimrun.debian.pins import DebPin
-    from slimrun.events import Emit
-    from slimrun.fetch.network import Network
     from slimrun.plan.steps import ResolveDebian, UnpackPackages, UnpackPython
 
 OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Archive:
-    """How Debian's archive is reached: `mirror` stands for its canonical address, and nothing is asked where `offline`."""
-
-    network: Network
-    cache: Cache
-    emit: Emit
-    mirror: str | None = None
-    offline: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,17 +40,8 @@ class Packages:
 
 def pin_packages(step: ResolveDebian, suite: str, platform: str, archive: Archive) -> tuple[DebPin, ...]:
     """Settle a step's packages for a platform; raises what `resolve_debian` raises."""
-    return resolve_debian(
-        step.packages,
-        suite,
-        _architecture(platform),
-        snapshot=step.snapshot,
-        network=archive.network,
-        cache=archive.cache,
-        emit=archive.emit,
-        mirror=archive.mirror,
-        offline=archive.offline,
-    )
+    architecture = machine.of_platform(platform).debian
+    return resolve_debian(step.packages, suite, architecture, archive, snapshot=step.snapshot)
 
 
 def suite_of(image: ImageSource, step: ResolveDebian) -> str:
@@ -79,15 +58,7 @@ def suite_of(image: ImageSource, step: ResolveDebian) -> str:
 
 def unpack_python(step: UnpackPython, pins: Sequence[DebPin], archive: Archive) -> BaseBuild:
     """CPython and its supply out of Debian's packages; raises PythonNotFound."""
-    unpacked = open_packages(
-        pins,
-        network=archive.network,
-        cache=archive.cache,
-        emit=archive.emit,
-        asked=(step.package,),
-        mirror=archive.mirror,
-        offline=archive.offline,
-    )
+    unpacked = open_packages(pins, archive, asked=(step.package,))
     tree = unpacked.dependencies.merge(unpacked.named)
     try:
         interpreter = find_interpreter(tree, DEFAULT_PATH)
@@ -101,23 +72,7 @@ def unpack_python(step: UnpackPython, pins: Sequence[DebPin], archive: Archive) 
 
 def unpack_packages(step: UnpackPackages, pins: Sequence[DebPin], archive: Archive) -> Packages:
     """The named packages as what goes into the image, all that they depend on as supply."""
-    unpacked = open_packages(
-        pins,
-        network=archive.network,
-        cache=archive.cache,
-        emit=archive.emit,
-        asked=step.packages,
-        mirror=archive.mirror,
-        offline=archive.offline,
-    )
+    unpacked = open_packages(pins, archive, asked=step.packages)
     whys = tuple((path, unpacked.whys[path]) for path in unpacked.named)
     owners = {path: package for path, (package, _) in unpacked.owner.items()}
     return Packages(part=Part(tree=unpacked.named, whys=whys), supply=unpacked.dependencies, owners=owners)
-
-
-def _architecture(platform: str) -> str:
-    """Debian's word for a platform."""
-    _, architecture, *variant = platform.split("/")
-    return {"386": "i386", "arm": "armel" if variant == ["v6"] else "armhf", "ppc64le": "ppc64el"}.get(
-        architecture, architecture
-    )

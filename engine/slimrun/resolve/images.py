@@ -5,6 +5,7 @@ from __future__ import annotations
 from posixpath import dirname, join
 from typing import TYPE_CHECKING
 
+from slimrun import machine
 from slimrun.backend.base import Layered
 from slimrun.errors import ImageNotFound, PythonNotFound, SlimrunError
 from slimrun.oci.config import Config
@@ -25,15 +26,6 @@ if TYPE_CHECKING:
 # systems, and then cost one entry each.
 _LIBRARIES = "/usr/lib/{triplet}"
 _FOLDERS = ("/lib", "/lib64", "/usr/lib64", "/etc")
-_TRIPLETS = {
-    "amd64": "x86_64-linux-gnu",
-    "arm64": "aarch64-linux-gnu",
-    "386": "i386-linux-gnu",
-    "arm": "arm-linux-gnueabihf",
-    "ppc64le": "powerpc64le-linux-gnu",
-    "s390x": "s390x-linux-gnu",
-    "riscv64": "riscv64-linux-gnu",
-}
 
 
 def resolve_images(steps: Sequence[ResolveImage], backend: Backend) -> dict[str, ImagePin]:
@@ -63,12 +55,11 @@ def take_python(step: TakePython, pin: ImagePin, backend: Backend) -> BaseBuild:
         msg = f"{pin.reference} has no python3 in {path_env}"
         raise PythonNotFound(msg, where=step.where, hint="name an image that has CPython, such as python:3.12-slim")
     link, prefix = found[0], dirname(dirname(found[1]))
-    triplet = _TRIPLETS.get(pin.platform.split("/")[1], "")
-    folders, libraries = list(_FOLDERS), [_LIBRARIES.format(triplet=triplet)]
+    libraries = [_LIBRARIES.format(triplet=machine.of_platform(pin.platform).triplet)]
     own = _python_folders(image, prefix)
     # A link from another prefix (/usr/local/bin/python3 to /opt/python) is how PATH leads there.
     links = [] if any(link.startswith(f"{folder}/") for folder in own) else [link]
-    tree = image.tree([*own, *folders, *links], libraries=libraries)
+    tree = image.tree([*own, *_FOLDERS, *links], libraries=libraries)
     try:
         interpreter = find_interpreter(tree, path_env, env=env)
     except PythonNotFound as error:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from slimrun.backend.base import Limits, NotRun, Ran
 from slimrun.elf.closure import check
 from slimrun.elf.model import Finding, Level, Unmet
+from slimrun.elf.tokens import library_path
 from slimrun.errors import MissingLibrary, VerifyFailed, Where
 from slimrun.tree.entry import Kind
 
@@ -76,13 +77,11 @@ def static_checks(
 
     Raises MissingLibrary with the chain from each missing library to the recipe line.
     """
-    env = dict(assembled.config.env)
-    path = env.get("LD_LIBRARY_PATH", "")
     found = check(
         assembled.tree,
         pruned.roots,
         facts=facts,
-        library_path=tuple(path.replace(";", ":").split(":")) if path else (),
+        library_path=library_path(dict(assembled.config.env)),
         also=pruned.also,
     )
     wrong = [item for item in found if not (isinstance(item, Finding) and item.level is Level.WARNING)]
