@@ -252,7 +252,7 @@ def test_errors_end_the_image(error: Exception, status: str, bench: Bench, monke
 def test_the_report_keeps_to_its_schema(bench: Bench) -> None:
     outcome = bench.run()
     assert outcome.finished is not None
-    report = bench.cache.load("report", "app")
+    report = bench.cache.load("report", outcome.finished.config.digest())
     jsonschema.Draft7Validator(load_schema("report")).validate(report)
     assert report["digest"] == f"sha256:{outcome.finished.config.digest()}"
     files = {row["path"]: row for row in report["files"]}

@@ -297,7 +297,7 @@ def verify(given: Given, context: Context) -> Verified:
 
 
 def report(given: Given, context: Context) -> Report:
-    """Write down what the image holds and why; the JSON is a record of the cache, by the image's name."""
+    """Write down what the image holds and why; the JSON is a record of the cache, by the image's digest."""
     from slimrun.report.report import make_report, to_json
 
     verified = cast("Verified", given.results["verify"])
@@ -311,7 +311,7 @@ def report(given: Given, context: Context) -> Report:
         verified.checks,
         verified.warnings,
     )
-    context.cache.save("report", given.image, to_json(made))
+    context.cache.save("report", given.assembled.digest, to_json(made))
     return made
 
 
@@ -336,6 +336,6 @@ WORKERS: dict[str, Worker] = {
     "prune": Worker(prune),
     "assemble": Worker(assemble),
     "verify": Worker(verify),
-    "report": Worker(report),
+    "report": Worker(report, 2),
     "push": Worker(push),
 }

@@ -149,6 +149,8 @@ def _still_there(stage: Stage, results: _Results, context: Context) -> bool:
     if stage.name == "assemble":
         results.finished = context.cache.load_value("finished", results.cached[stage.name])
         return results.finished is not None and all(map(context.cache.has_blob, results.finished.config.diff_ids))
+    if stage.name == "report":
+        return results.finished is not None and context.cache.has("report", results.finished.config.digest())
     if stage.name == "verify":
         return results.finished is not None and context.backend.has(results.finished)
     return True

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ import pytest
 from slimrun import __version__, errors
 from slimrun.cache.store import Cache
 from slimrun.cli import main as command
+from slimrun.cli.last import Last
 from slimrun.errors import SlimrunError
 from slimrun.recipe.load import load_recipe
 from slimrun.recipe.slim import load_slim
@@ -249,7 +251,9 @@ REPORT = {
 
 
 def test_explain(shell: Shell, tmp_path: Path) -> None:
-    Cache(tmp_path / "home/slimrun").save("report", "hello", REPORT)
+    cache = Cache(tmp_path / "home/slimrun")
+    cache.save("report", "a" * 64, REPORT)
+    cache.save("last", "hello", asdict(Last(recipe="recipes/hello.yaml", digest="a" * 64, size=1)))
     said = shell("explain", "recipes/hello.yaml", "/usr/bin")
     assert said.out == (
         "/usr/bin/python3 (14.0MB, in layer python)\n  because the interpreter\n  because python.image: x (x.yaml:2:3)\n"

@@ -15,6 +15,7 @@ from tests.treetext import tree
 from slimrun.cache.store import Cache
 from slimrun.cli import many
 from slimrun.cli import run as command
+from slimrun.cli.last import recall
 from slimrun.errors import BadCommandLine, DiskFull, EngineUnreachable, RecipeInvalid
 from slimrun.pipeline import Context
 
@@ -275,3 +276,59 @@ def test_problems_of_all_files_at_once(shop: Shop) -> None:
     with pytest.raises(RecipeInvalid) as caught:
         shop("b.yaml", "c.yaml", "all.yaml")
     assert [str(problem.where) for problem in caught.value.problems] == ["b.yaml:1:19", "c.yaml:1:1"]
+
+
+def test_reports_as_files(shop: Shop) -> None:
+    Path("slim.yaml").write_text("report: {dir: out, formats: [json, text, html, sbom]}\n")
+    assert shop("all.yaml", "-l", "app-a,gone")[0] == 2
+    files = {path.name: path.stat().st_mtime_ns for path in Path("out").iterdir()}
+    assert sorted(files) == ["app-a.cdx.json", "app-a.html", "app-a.json", "app-a.txt"]
+    report = json.loads(Path("out/app-a.json").read_text())
+    assert report["digest"] == f"sha256:{shop.backend.tags['app-a:latest']}"
+    Path("out/app-a.txt").write_text("changed")
+    assert shop("all.yaml", "-l", "app-a")[0] == 0
+    assert Path("out/app-a.txt").read_text().startswith("app-a  sha256:")
+    assert Path("out/app-a.json").stat().st_mtime_ns == files["app-a.json"], "what is the same is left as it is"
+
+
+def test_a_report_that_the_cache_lost_is_made_anew(shop: Shop) -> None:
+    Path("slim.yaml").write_text("report: {formats: [json]}\n")
+    shop("app.yaml")
+    for path in (shop.backend.cache.root / "records/report").iterdir():
+        path.unlink()
+    Path("build/reports/app.json").unlink()
+    code, out = shop("app.yaml")
+    assert code == 0
+    assert "changed=1" in out
+    assert Path("build/reports/app.json").is_file()
+
+
+def test_reports_where_nothing_can_be_written(shop: Shop) -> None:
+    Path("slim.yaml").write_text("report: {dir: out, formats: [json]}\n")
+    Path("out").write_text("a file")
+    code, out = shop("app.yaml")
+    assert code == 3
+    assert "fatal: [app]: FAILED! => error: cannot write" in out
+
+
+def test_what_is_remembered_of_an_image(shop: Shop) -> None:
+    shop("all.yaml")
+    cache, digest = shop.backend.cache, shop.backend.tags["app-a:latest"]
+    recipe = str(Path("app.yaml").resolve())
+    good = recall(cache, "app-a")
+    assert good is not None
+    assert (good.recipe, good.digest, good.error) == (recipe, digest, "")
+    assert good.size > 0
+    gone = recall(cache, "gone")
+    assert gone is not None
+    assert (gone.digest, gone.size) == ("", 0)
+    assert "python:gone" in gone.error
+    Path("app.yaml").write_text('python: {image: "python:gone"}\n')
+    shop("all.yaml", "-l", "app-a")
+    later = recall(cache, "app-a")
+    assert later is not None
+    assert (later.digest, later.size) == (digest, good.size), "a failure does not make the last good image forgotten"
+    assert "python:gone" in later.error
+    assert recall(cache, "none") is None
+    cache.save("last", "odd", {"recipe": "x", "more": 1})
+    assert recall(cache, "odd") is None

@@ -62,7 +62,6 @@ SLIM = {
     "profiles of lint": "lint: {profile: strict}\n",
     "mirrors of git": "mirrors: {git: {'https://github.com/': 'https://git.example.org/'}}\n",
     "Dask": "run: {dask: 'tcp://127.0.0.1:8786'}\n",
-    "reports in a folder": "report: {dir: reports}\n",
     "an environment for builds": "build: {env: {A: b}}\n",
 }
 

@@ -66,7 +66,12 @@ def write_image(
     )
     base_why = Why(rule="runtime", text=f"runtime: {step.runtime}", where=step.runtime_where)
     return Assembled(
-        config=config, layers=tuple(layers), tree=whole, whys=tuple(sorted(whys.items())), base_why=base_why
+        config=config,
+        layers=tuple(layers),
+        tree=whole,
+        whys=tuple(sorted(whys.items())),
+        base_why=base_why,
+        python=".".join(str(part) for part in interpreter.version if part is not None),
     )
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Assembled:
     """A finished image: its config, its layers (the base's first), the file system they make, and whys of what was added.
 
-    `base_why` is the reason of every path that is the base's own.
+    `base_why` is the reason of every path that is the base's own; `python` is CPython's version, as exactly as it is known.
     """
 
     config: Config
@@ -26,6 +26,7 @@ class Assembled:
     tree: Tree
     whys: tuple[tuple[str, Why], ...]
     base_why: Why
+    python: str = ""
 
     @property
     def size(self) -> int:

@@ -79,6 +79,10 @@ class Cache:
         except (FileNotFoundError, ValueError):
             return None
 
+    def has(self, kind: str, key: str) -> bool:
+        """Whether there is a record of this kind and key, without reading it."""
+        return _used(self._record(kind, key))
+
     def save(self, kind: str, key: str, value: object) -> Path:
         """Record a JSON value under this kind and key, replacing what was there; answers with the record's file."""
         with self._staged(f"records/{_checked(kind)}") as stream:

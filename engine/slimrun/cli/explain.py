@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slimrun.cache.store import Cache
+from slimrun.cli.last import recall
 from slimrun.cli.options import Parser, default_cache, nearest_slim
 from slimrun.cli.output import bytes_text
 from slimrun.errors import BadCommandLine
@@ -29,7 +30,9 @@ def main(argv: Sequence[str]) -> int:
     if name.endswith((".yaml", ".yml")):
         slim = nearest_slim(Path(name).parent, given.config)
         name = load_recipe(Path(name), slim=slim).name
-    report = Cache(slim.cache.dir or default_cache()).load("report", name)
+    cache = Cache(slim.cache.dir or default_cache())
+    last = recall(cache, name)
+    report = cache.load("report", last.digest) if last and last.digest else None
     if report is None:
         msg = f"there is no report of '{name}'"
         raise BadCommandLine(msg, hint="run its recipe first; the name is the recipe's `name`, else its file's")

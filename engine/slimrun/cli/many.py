@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from slimrun.cli.engine import open_context
+from slimrun.cli.files import write_file
+from slimrun.cli.last import remember
 from slimrun.cli.output import bytes_text
 from slimrun.cli.save import DEFAULT, save_image, target
 from slimrun.errors import ImageFailed, SlimrunError
@@ -17,9 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from slimrun.backend.base import Finished
+    from slimrun.cache.store import Cache
     from slimrun.cli.choose import Chosen
     from slimrun.cli.output import Renderer
     from slimrun.pipeline import Context
+    from slimrun.recipe.slim_model import Reports
     from slimrun.schedule import Outcome
     from slimrun.settings import Settings
 
@@ -37,7 +41,8 @@ def run_together(
         for item in chosen:
             outcome = run_image(compile_plan(item.recipe, image_rules(item.slim)), context)
             if outcome.finished is not None:
-                outcome = _after(outcome, outcome.finished, context, renderer, level=0 if few else 1)
+                outcome = _after(outcome, outcome.finished, item, context, renderer, level=0 if few else 1)
+            remember(context.cache, item, outcome)
             outcomes.append(outcome)
             if ends_all(outcome, chosen, keep_going=keep_going):
                 break
@@ -55,19 +60,39 @@ def ends_all(outcome: Outcome, chosen: Sequence[Chosen], *, keep_going: bool) ->
     return not (of_catalog and isinstance(outcome.error, ImageFailed))
 
 
-def _after(outcome: Outcome, finished: Finished, context: Context, renderer: Renderer, *, level: int) -> Outcome:
-    """What follows success: the image as a file where it is asked for, or where no engine has it, and how to use it."""
+def _after(
+    outcome: Outcome, finished: Finished, item: Chosen, context: Context, renderer: Renderer, *, level: int
+) -> Outcome:
+    """What follows success: reports and the image as files where they are wanted, and how to use it.
+
+    Where no engine has the image it is a file in any case. What cannot be written is the image's own failure.
+    """
     tag, name = finished.tags[0], outcome.image
     local = context.backend.name == "local"
-    use_it = "" if local else f"; use it: docker run --rm {tag}"
-    renderer.later(f"{tag} is {bytes_text(finished.size)}{use_it}", level=level)
-    renderer.later(f"slimrun explain {name} says why each file is there", level=1)
-    if save := context.settings.save or (DEFAULT if local else None):
-        place = target(save, name, finished)
-        try:
+    try:
+        _write_reports(name, finished.config.digest(), item.slim.report, context.cache)
+        use_it = "" if local else f"; use it: docker run --rm {tag}"
+        renderer.later(f"{tag} is {bytes_text(finished.size)}{use_it}", level=level)
+        renderer.later(f"slimrun explain {name} says why each file is there", level=1)
+        if save := context.settings.save or (DEFAULT if local else None):
+            place = target(save, name, finished)
             use = save_image(place, finished, context.cache)
-        except SlimrunError as error:
-            renderer.later(f"fatal: [{name}]: FAILED! => {error.render()}")
-            return replace(outcome, error=error, finished=None)
-        renderer.later(f"saved as {place}; use it: {use}", level=level)
+            renderer.later(f"saved as {place}; use it: {use}", level=level)
+    except SlimrunError as error:
+        renderer.later(f"fatal: [{name}]: FAILED! => {error.render()}")
+        return replace(outcome, error=error, finished=None)
     return outcome
+
+
+def _write_reports(name: str, digest: str, wanted: Reports, cache: Cache) -> None:
+    """The files about an image that slim.yaml asks for; one that says the same already is left as it is."""
+    if not wanted.formats:
+        return
+    from slimrun.report.formats import render
+
+    report = cache.load("report", digest)
+    for kind in wanted.formats:
+        file, text = render(report, name, kind)
+        place, data = wanted.dir / file, text.encode()
+        if not (place.is_file() and place.read_bytes() == data):
+            write_file(place, (data,), "report.dir")

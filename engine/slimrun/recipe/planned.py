@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from slimrun import machine
 from slimrun.errors import Problem
 from slimrun.recipe.model import PythonGit
-from slimrun.recipe.slim_model import Lint, Reports
+from slimrun.recipe.slim_model import Lint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +64,6 @@ PLANNED_SLIM: tuple[tuple[str, tuple[str, ...], Callable[[Slim], bool]], ...] = 
     ("profiles of lint", ("lint",), lambda s: s.lint != Lint()),
     ("mirrors of git", ("mirrors", "git"), lambda s: bool(s.mirrors.git)),
     ("Dask", ("run", "dask"), lambda s: s.run.dask is not None),
-    ("reports in a folder", ("report",), lambda s: s.report != Reports()),
     ("an environment for builds", ("build", "env"), lambda s: bool(s.build.env)),
 )
 

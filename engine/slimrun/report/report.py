@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from slimrun import __version__
+from slimrun.report.packages import DebianPackage, debian_packages
 from slimrun.tree.entry import Kind
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class Report:
     files: tuple[File, ...]
     removed: tuple[Removed, ...]
     distributions: tuple[tuple[str, str], ...]
+    python: str
+    packages: tuple[DebianPackage, ...]
     checks: tuple[Check, ...]
     warnings: tuple[str, ...]
 
@@ -75,6 +78,8 @@ def make_report(
         files=files,
         removed=pruned.removed,
         distributions=tuple((item.name, item.version) for item in distributions),
+        python=assembled.python,
+        packages=debian_packages(assembled.tree),
         checks=checks,
         warnings=warnings,
     )
@@ -91,6 +96,11 @@ def to_json(report: Report) -> dict[str, Any]:
         "size": report.size,
         "pins": [{"reference": pin.reference, "digest": pin.digest, "platform": pin.platform} for pin in report.pins],
         "layers": [{"name": name, "diff_id": diff_id, "size": size} for name, diff_id, size in report.layers],
+        "python": report.python,
+        "packages": [
+            {"name": item.name, "version": item.version, "arch": item.arch, "source": item.source}
+            for item in report.packages
+        ],
         "distributions": [{"name": name, "version": version} for name, version in report.distributions],
         "files": [
             {"path": item.path, "size": item.size, "layer": item.layer, "why": _chain(item.why)}
