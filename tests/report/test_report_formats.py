@@ -28,7 +28,7 @@ REPORT: dict[str, Any] = {
     "distributions": [{"name": "Zope.Interface", "version": "1.0+local"}, {"name": "click", "version": "8.1"}],
     "files": [
         {"path": "/a<b>", "size": 3, "layer": "python", "why": [{"rule": "x", "text": "<script>&", "where": "r.yaml:1:2"}]},
-        {"path": "/big", "size": 20, "layer": "base", "why": [
+        {"path": "/big", "size": 20, "layer": "wheels", "why": [
             {"rule": "x", "text": "needed", "where": ""}, {"rule": "y", "text": "root", "where": ""}]},
         {"path": "/none", "size": 0, "layer": "base", "why": []},
     ],
@@ -53,11 +53,10 @@ CPython: 3.11.2
 distributions: Zope.Interface 1.0+local, click 8.1
 Debian packages: libstdc++6 1:12.2.0-14+deb12u1
 
-the 3 largest of 3 files:
+the 2 largest of 2 files on the base:
 bytes  path   because
 20     /big   needed
 3      /a<b>  <script>&
-0      /none
 
 1 paths were left out (7 bytes)
 check ok: libraries (3 of 3)

@@ -35,8 +35,9 @@ def to_text(report: dict[str, Any]) -> str:
     )
     lines += [f"total  {report['size']}", ""]
     lines += [f"{head}: {', '.join(names) or 'none'}" for head, names in _inside(report)]
-    kept = sorted(report["files"], key=lambda row: (-row["size"], row["path"]))[:_LARGEST]
-    lines += ["", f"the {len(kept)} largest of {len(report['files'])} files:"]
+    own = [row for row in report["files"] if row["layer"] != "base"]  # busybox counts once for each of its names
+    kept = sorted(own, key=lambda row: (-row["size"], row["path"]))[:_LARGEST]
+    lines += ["", f"the {len(kept)} largest of {len(own)} files on the base:"]
     lines += _rows(("bytes", "path", "because"), [(row["size"], row["path"], _because(row)) for row in kept])
     freed = sum(row["size"] for row in report["removed"])
     lines += ["", f"{len(report['removed'])} paths were left out ({freed} bytes)"]
