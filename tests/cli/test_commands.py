@@ -21,8 +21,6 @@ from slimrun.cache.store import Cache
 from slimrun.cli import main as command
 from slimrun.cli.last import Last
 from slimrun.errors import SlimrunError
-from slimrun.recipe.load import load_recipe
-from slimrun.recipe.slim import load_slim
 from slimrun.resources import schema_kinds, schema_text
 
 ROOT = Path(__file__).parents[2]
@@ -58,6 +56,9 @@ def shell(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytes
     (tmp_path / "repo/.git").mkdir(parents=True)
     (tmp_path / "repo/recipes").mkdir()
     (tmp_path / "repo/recipes/hello.yaml").write_text(TEXT)
+    (tmp_path / "repo/more").mkdir()
+    (tmp_path / "repo/more/deep.yaml").write_text(TEXT)
+    (tmp_path / "repo/slim.yaml").write_text("recipes: [recipes/, more]\n")
     monkeypatch.chdir(tmp_path / "repo")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
@@ -92,6 +93,7 @@ def test_version(word: str, shell: Shell) -> None:
 BAD: list[tuple[tuple[str, ...], int, str]] = [
     (("hallo",), 5, "did you mean `slimrun recipes/hello.yaml`?"),
     (("hello",), 5, "did you mean `slimrun recipes/hello.yaml`?"),
+    (("deep",), 5, "did you mean `slimrun more/deep.yaml`?"),
     (("shema",), 5, "did you mean `slimrun schema`?"),
     (("xyzzy",), 5, "`slimrun --help` lists both"),
     (("run",), 5, "the following arguments are required: FILE"),
@@ -197,46 +199,6 @@ def test_schema(kind: str, shell: Shell) -> None:
     said = shell("schema", kind)
     assert said.out == schema_text(kind)
     assert json.loads(said.out)["$schema"] == "http://json-schema.org/draft-07/schema#"
-
-
-def test_init_writes_what_is_valid(shell: Shell) -> None:
-    said = shell("init", "my-app.2")
-    assert said.out == "wrote recipes/my-app.2.yaml\nwrote slim.yaml\nnext: slimrun recipes/my-app.2.yaml\n"
-    slim = load_slim(Path("slim.yaml"))
-    recipe = load_recipe(Path("recipes/my-app.2.yaml"), slim=slim)
-    assert recipe.name == "my-app.2"
-    Path("slim.yaml").write_text("lock: use\n")
-    assert "slim.yaml" not in shell("init", "other").out
-    assert Path("slim.yaml").read_text() == "lock: use\n"
-
-
-def test_what_init_comments_out_is_valid_too(shell: Shell) -> None:
-    shell("init", "x")
-    Path("src").mkdir()
-    Path("requirements.txt").write_text("")
-    lines = Path("recipes/x.yaml").read_text().splitlines()
-    opened = [
-        line[1:].removeprefix(" ") if line.startswith("# files") else line.removeprefix("#") for line in lines[1:]
-    ]
-    text = "\n".join(line for line in opened).replace("wheels: []", "wheels:")
-    Path("recipes/x.yaml").write_text(text)
-    recipe = load_recipe(Path("recipes/x.yaml"), slim=load_slim(Path("slim.yaml")))
-    assert [wheel.text for wheel in recipe.wheels] == ["requests==2.32.3", "-r ../requirements.txt"]
-    assert [copy.to for copy in recipe.files] == ["/app"]
-    slim = Path("slim.yaml").read_text().splitlines()
-    Path("slim.yaml").write_text(
-        "\n".join(line.removeprefix("#").removeprefix(" ") if ":" in line else line for line in slim[1:])
-    )
-    assert load_slim(Path("slim.yaml")).mirrors.images
-
-
-def test_init_where_nothing_can_be_written(shell: Shell) -> None:
-    Path("recipes/hello.yaml").unlink()
-    Path("recipes").rmdir()
-    Path("recipes").write_text("a file")
-    said = shell("init", "x")
-    assert said.code == 2
-    assert "cannot write" in said.err
 
 
 REPORT = {

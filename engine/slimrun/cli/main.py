@@ -81,13 +81,25 @@ def _looks_like_a_file(word: str) -> bool:
 
 
 def _unknown_word(word: str) -> SlimrunError:
-    files = [str(path) for folder in (Path(), Path("recipes")) for path in sorted(folder.glob("*.y*ml"))]
+    files = [str(path) for folder in (Path(), *_recipe_folders()) for path in sorted(folder.glob("*.y*ml"))]
     known = {**{name: name for name in COMMANDS}, **{Path(name).stem: name for name in files}}
     near = [known[name] for name in difflib.get_close_matches(word, sorted(known), n=3, cutoff=0.6)]
     hint = (
         f"did you mean {' or '.join(f'`slimrun {name}`' for name in near)}?" if near else "`slimrun --help` lists both"
     )
     return BadCommandLine(f"'{word}' is neither a command nor a file", hint=hint)
+
+
+def _recipe_folders() -> tuple[Path, ...]:
+    """The folders that slim.yaml names, as paths from here where they are below it; its own faults are told elsewhere."""
+    from slimrun.cli.options import nearest_slim
+
+    try:
+        folders = nearest_slim(Path()).recipes
+    except SlimrunError:
+        return ()
+    here = Path.cwd()
+    return tuple(folder.relative_to(here) if folder.is_relative_to(here) else folder for folder in folders)
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
