@@ -41,6 +41,7 @@ SLOW = (
     "oci/test_registry_",
     "python/test_wheels",
     "recipe/test_any_text",
+    "test_schedule_many",
     "tree/test_resolve",
 )
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from posixpath import dirname, join, normpath
+from threading import Event as Flag
 from typing import TYPE_CHECKING
 
 from slimrun.backend.base import Finished, Layered, Limits, NotRun, Ran
 from slimrun.backend.chain import BuildStep, Built, step_keys
-from slimrun.errors import ImageNotFound
+from slimrun.errors import ImageNotFound, Interrupted
 from slimrun.oci.config import Config
 from slimrun.oci.layer import write_layer
 from slimrun.plan.pins import ImagePin
@@ -46,6 +47,7 @@ class Recording:
     loaded: dict[str, Finished] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     limits: list[Limits] = field(default_factory=list)
+    stopped: Flag = field(default_factory=Flag)
     name: str = "recording"
     builds: Callable[[Sequence[BuildStep]], Held] = lambda _: Held(tree=Tree())
     built: set[str] = field(default_factory=set)
@@ -86,7 +88,11 @@ class Recording:
         assert image in self.loaded
         self.calls.append(f"run {argv[0]}")
         self.limits.append(limits)
-        return self.answer(argv)
+        ran = self.answer(argv)
+        if self.stopped.is_set():
+            msg = "the run is being stopped"
+            raise Interrupted(msg)
+        return ran
 
     def tag(self, image: str, finished: Finished) -> None:
         self.calls.append(f"tag {', '.join(finished.tags)}")
@@ -100,6 +106,10 @@ class Recording:
     def has(self, image: Finished) -> bool:
         self.calls.append("has")
         return {self.tags.get(tag) for tag in image.tags} == {image.config.digest()}
+
+    def interrupt(self) -> None:
+        self.calls.append("interrupt")
+        self.stopped.set()
 
     def clean(self) -> tuple[str, ...]:
         return ()

@@ -21,7 +21,7 @@ RANKS = {
     "python": 4, "debian": 4, "oci": 4, "lock": 4,
     "prune": 5, "backend": 5,
     "resolve": 6, "assemble": 6, "verify": 6,
-    "report": 7, "outside": 7, "pipeline": 8, "schedule": 9, "cli": 10, "__main__": 11,
+    "report": 7, "outside": 7, "memo": 7, "pipeline": 8, "work": 9, "schedule": 10, "cli": 11, "__main__": 12,
 }  # fmt: skip
 
 FILES = sorted(str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py"))

@@ -17,7 +17,10 @@ class PlayStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskStarted:
-    """A stage of an image begins; `what` says what it will do in a few words."""
+    """A stage of an image begins, or a step of one that tells of its steps; `what` says what it will do in a few words.
+
+    Each has a TaskEnded of the same image and stage; those of steps lie between the two of their stage.
+    """
 
     image: str
     stage: str
@@ -26,23 +29,29 @@ class TaskStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskEnded:
-    """A stage of an image ended; `seconds` is wall time."""
+    """A stage of an image ended; `seconds` is wall time, `why` which of its inputs made it run."""
 
     image: str
     stage: str
     status: Status
     message: str = ""
     seconds: float = 0.0
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a long step is; `total` 0 means unknown. `unit` is `B` for bytes, else the name of what is counted."""
+    """How far a long step is; `total` 0 means unknown. `unit` is `B` for bytes, else the name of what is counted.
+
+    `image` and `stage` are those of the task that the step belongs to, where it is known.
+    """
 
     what: str
     done: int
     total: int = 0
     unit: str = "B"
+    image: str = ""
+    stage: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,20 +72,25 @@ class Warned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recap:
-    """The sums of one image: tasks by status, the size in bytes (uncompressed layers), wall time."""
+    """The sums of one image: tasks by status, the size in bytes (uncompressed layers), wall time, `why` it was made or not."""
 
     image: str
     counts: tuple[tuple[Status, int], ...]
     size: int = 0
     seconds: float = 0.0
     digest: str = ""
+    why: str = ""
 
 
 Event = PlayStarted | TaskStarted | TaskEnded | Progress | Note | Warned | Recap
 
 
 class Emit(Protocol):
-    """Receives events in the order they happen; must not raise."""
+    """Receives events in the order they happen.
+
+    It raises Interrupted in a thread whose run is being stopped, so that a long step that reports itself ends there, and
+    nothing else.
+    """
 
     def __call__(self, event: Event, /) -> None: ...
 

@@ -19,30 +19,47 @@ if TYPE_CHECKING:
     from slimrun.settings import Settings
 
     Environ = tuple[tuple[str, str], ...]
+    Named = tuple[tuple[str, str], ...]
+
+# More files than these are named by what copies them: nobody reads a list of a thousand, and it is kept with each result.
+NAMED_FILES = 200
 
 
-def outside(stage: Stage, settings: Settings, environ: Environ, backend: str) -> str:
-    """The digest of what a stage's result depends on beyond its steps and inputs: files of this machine, and settings."""
+def outside(stage: Stage, settings: Settings, environ: Environ, backend: str) -> Named:
+    """What a stage's result depends on beyond its steps and inputs: files of this machine, and settings, each by name."""
     match stage.steps:
         case (InstallWheels() as step,):
             from slimrun.python.hostfiles import files_read
 
             given = step.constraints
             lines = (*step.lines, *((replace(given, text=f"-c {given.text}"),) if given else ()))
-            contents = tuple(path.read_bytes() for path in files_read(lines))
-            return digest_of((contents, indexes(step, environ).urls))
+            files = (("file " + _short(path, step), digest_of(path.read_bytes())) for path in files_read(lines))
+            return (*files, ("the package index", digest_of(indexes(step, environ).urls)))
         case (CopyFiles() as step,):
             from slimrun.assemble.files import copy_files
 
-            return copy_files(step.copies).tree.digest()
+            tree = copy_files(step.copies).tree
+            if len(tree) > NAMED_FILES:
+                return (("a file that `files` copies", tree.digest()),)
+            return tuple((f"file {path}", digest_of(entry.row()[:-1])) for path, entry in tree.items())
         case (WriteImage(),):
-            return str(settings.epoch or 0)
+            return (("SOURCE_DATE_EPOCH", str(settings.epoch or 0)),)
         case (Verify(),):
-            return backend
+            return (("the backend", backend),)
         case (ResolveImage() | ResolveDebian(), *_):
-            files = tuple(_state(step.reference) for step in stage.steps if isinstance(step, ResolveImage))
-            return digest_of((backend, settings.mirrors.images, files))
-    return ""
+            states = {step.reference: _state(step.reference) for step in stage.steps if isinstance(step, ResolveImage)}
+            return (
+                ("the backend", backend),
+                ("mirrors.images", digest_of(settings.mirrors.images)),
+                *((f"file {name}", " ".join(state)) for name, state in states.items() if state),
+            )
+    return ()
+
+
+def _short(path: Path, step: InstallWheels) -> str:
+    """A file's name as the recipe has it."""
+    base = step.lines[0].base
+    return str(path.relative_to(base)) if path.is_relative_to(base) else str(path)
 
 
 def _state(reference: str) -> tuple[str, ...]:
@@ -54,7 +71,7 @@ def _state(reference: str) -> tuple[str, ...]:
     path = Path(split_file(reference)[1])
     index = path / "index.json" if path.is_dir() else path
     facts = index.stat() if index.exists() else None
-    return (reference, str(facts.st_mtime_ns), str(facts.st_size)) if facts else (reference,)
+    return (str(facts.st_mtime_ns), str(facts.st_size)) if facts else ("nothing there",)
 
 
 def indexes(step: InstallWheels, environ: Environ) -> Indexes:

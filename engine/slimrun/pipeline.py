@@ -8,12 +8,12 @@ imported where they are used: a run in which all is cached loads none of them, w
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from slimrun import outside as reach
 from slimrun.errors import NotCached
 from slimrun.events import Warned
+from slimrun.memo import Memo
 from slimrun.plan.part import Part
 from slimrun.plan.steps import (
     CopyFiles,
@@ -60,18 +60,17 @@ class Context:
     backend: Backend
     emit: Emit
     environ: tuple[tuple[str, str], ...]
+    memo: Memo = field(default_factory=Memo)
 
     @property
     def archive(self) -> Archive:
         """How Debian's archive is reached."""
         return reach.archive(self.settings, self.cache, self.emit)
 
-    @cached_property
+    @property
     def facts(self) -> Facts:
         """What is known of ELF files, each content read once in a run."""
-        from slimrun.elf.facts import Facts
-
-        return Facts()
+        return self.memo.facts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,8 +98,8 @@ class Given:
 
     @property
     def pins(self) -> Pins:
-        """What resolve gave."""
-        return cast("Pins", self.results["resolve"])
+        """What resolve gave, as far as the stage may see it: the rest is not in its key."""
+        return cast("Pins", self.results["resolve"]).without(*self.stage.blind)
 
     @property
     def base(self) -> ImagePin:

@@ -39,12 +39,13 @@ class Shell:
         self._capsys = capsys
 
     def __call__(self, *words: str) -> Said:
-        before = signal.getsignal(signal.SIGTERM)
+        before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             with pytest.raises(SystemExit) as caught:
                 command.main(list(words))
         finally:
-            signal.signal(signal.SIGTERM, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
         captured = self._capsys.readouterr()
         assert "Traceback" not in captured.out + captured.err
         return Said(int(caught.value.code or 0), captured.out, captured.err)

@@ -115,6 +115,7 @@ def test_json_is_one_event_a_line(capsys: pytest.CaptureFixture[str]) -> None:
         "status": "ok",
         "message": "",
         "seconds": 1.25,
+        "why": "",
     }
 
 
@@ -125,7 +126,59 @@ def test_a_heartbeat_where_there_is_no_terminal(
     with Renderer("dense", 0) as renderer:
         renderer(Progress(what="pull x", done=1_500_000, total=3_000_000))
         renderer(Progress(what="load", done=999))
-    assert capsys.readouterr().out == "... pull x: 1.5MB of 3.0MB\n... load: 999B\n"
+        renderer(Progress(what="uv resolves", done=12, unit="s"))
+        renderer(Progress(what="python [app]", done=0, image="app", stage="python"))
+    lines = ["... pull x: 1.5MB of 3.0MB", "... load: 999B", "... uv resolves: 12 s", "... python [app]"]
+    assert capsys.readouterr().out.splitlines() == lines
+
+
+def task(image: str, stage: str, what: str, *more: Event) -> list[Event]:
+    """What is said of one task, as it comes when several images are made at once."""
+    return [
+        TaskStarted(image=image, stage=stage, what=what),
+        *more,
+        TaskEnded(image=image, stage=stage, status="changed", seconds=1.0, why="wheels changed"),
+    ]
+
+
+TOGETHER = f"""
+TASK [python : x] {"*" * 82}
+changed: [a]
+changed: [b]
+
+TASK [python : y] {"*" * 82}
+[WARNING]: careful
+changed: [c]
+
+TASK [python : x] {"*" * 82}
+changed: [d]
+"""
+
+
+def test_images_stand_below_their_task_as_hosts_do(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [("a", "x", ()), ("b", "x", ()), ("c", "y", (Warned(text="careful"),)), ("d", "x", ())]
+    with Renderer("ansible", 0) as renderer:
+        for image, what, more in rows:
+            for event in task(image, "python", what, *more):
+                renderer(event)
+    assert capsys.readouterr().out == TOGETHER
+
+
+def test_a_stage_that_tells_of_its_steps(capsys: pytest.CaptureFixture[str]) -> None:
+    with Renderer("ansible", 1) as renderer:
+        for event in task("a", "python", "compile", *task("a", "python", "configure"), *task("a", "python", "make")):
+            renderer(event)
+    lines = [line.partition(" **")[0] for line in capsys.readouterr().out.splitlines() if line]
+    said = "changed: [a] (1.0 s; wheels changed)"
+    titles = [f"TASK [python : {what}]" for what in ("compile", "configure", "make", "compile")]
+    assert lines == [titles[0], titles[1], said, titles[2], said, titles[3], said]
+
+
+def test_why_an_image_was_made(capsys: pytest.CaptureFixture[str]) -> None:
+    with Renderer("ansible", 0) as renderer:
+        renderer(Recap(image="a", counts=(), why="nothing changed"))
+        renderer.finish(["a"])
+    assert capsys.readouterr().out.splitlines()[-1].endswith(" time=0.0s (nothing changed)")
 
 
 def test_lines_of_commands_stay_out_of_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -155,6 +155,10 @@ class Backend(Protocol):
         """Whether exactly this image is there under its first tag, in one request."""
         ...
 
+    def interrupt(self) -> None:
+        """Free what waits in other threads for a command or a container: there Interrupted is raised, now and from now on."""
+        ...
+
     def clean(self) -> tuple[str, ...]:
         """Remove what runs that died have left; answers with a line for each thing removed."""
         ...

@@ -9,14 +9,16 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from posixpath import dirname, join
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from slimrun.backend.base import ENGINE_FILES, LABEL_RUN, LABEL_STAGE, Finished, Layered, Limits, Ran, is_static
 from slimrun.backend.host import choose_host, image_facts
 from slimrun.backend.layers import cached_layers, known_layers
-from slimrun.errors import ImageNotFound
+from slimrun.backend.loading import load_image
+from slimrun.errors import ImageNotFound, Interrupted
 from slimrun.events import Progress
-from slimrun.oci.archive import archive_chunks, read_archive
+from slimrun.oci.archive import read_archive
 from slimrun.oci.config import Config, read_config
 from slimrun.plan.pins import ImagePin
 from slimrun.recipe.reference import is_file, mirror, parse_reference
@@ -48,6 +50,8 @@ class DockerBackend:
         self._host = choose_host(settings.docker, environ)
         self._connected: Engine | None = None
         self._readers: dict[tuple[str, bool], str] = {}
+        self._containers: set[str] = set()
+        self._lock, self._stopped = RLock(), False
         self._run = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
     def platform(self) -> str:
@@ -97,7 +101,7 @@ class DockerBackend:
     def load(self, image: Finished) -> str:
         """Load the image under a name that no person uses."""
         name = f"{REPOSITORY}:{image.config.digest()[:12]}-{self._run}"
-        self.engine.load(archive_chunks(image.config, [name], self._cache))
+        load_image(image.config, name, self.engine, self._cache, self._check)
         return name
 
     def run(self, image: str, argv: Sequence[str], limits: Limits) -> Ran:
@@ -115,6 +119,7 @@ class DockerBackend:
         with self.container(image, list(argv), "verify", **options) as container:
             self.engine.start(container)
             status = self.engine.wait(container, limits.timeout)
+            self._check()
             return Ran(
                 exit=status,
                 stdout=self.engine.logs(container, stderr=False, tail=OUTPUT_LINES),
@@ -143,6 +148,12 @@ class DockerBackend:
             return True
         return _same_config(_config(facts), image.config)
 
+    def interrupt(self) -> None:
+        """Remove what runs, so that whoever waits for it in another thread goes on, and raises Interrupted."""
+        self._stopped = True
+        for container in tuple(self._containers):
+            self.engine.remove_container(container)
+
     def clean(self) -> tuple[str, ...]:
         """Remove containers and unverified images of runs that died."""
         removed = []
@@ -168,11 +179,12 @@ class DockerBackend:
     @property
     def engine(self) -> Engine:
         """The connection, opened when it is first needed."""
-        if self._connected is None:
-            from slimrun.backend.docker import Engine
+        with self._lock:
+            if self._connected is None:
+                from slimrun.backend.docker import Engine
 
-            self._connected = Engine(self._host, timeout=self._settings.docker.timeout, cache=self._cache)
-        return self._connected
+                self._connected = Engine(self._host, timeout=self._settings.docker.timeout, cache=self._cache)
+            return self._connected
 
     @property
     def cache(self) -> Cache:
@@ -182,10 +194,11 @@ class DockerBackend:
     def reader(self, image: str, second: bool = False) -> str:
         """One of two containers through which an image is read: created once a run, never started, removed by `close`."""
         key = (image, second)
-        if key not in self._readers:
-            labels = {LABEL_RUN: self._run, LABEL_STAGE: "read"}
-            self._readers[key] = self.engine.create(image, ["-"], labels)
-        return self._readers[key]
+        with self._lock:
+            if key not in self._readers:
+                labels = {LABEL_RUN: self._run, LABEL_STAGE: "read"}
+                self._readers[key] = self.engine.create(image, ["-"], labels)
+            return self._readers[key]
 
     @contextmanager
     def container(self, image: str, argv: list[str], stage: str, **options: Any) -> Iterator[str]:
@@ -193,9 +206,18 @@ class DockerBackend:
         labels = {LABEL_RUN: self._run, LABEL_STAGE: stage}
         container = self.engine.create(image, argv, labels, **options)
         try:
+            self._containers.add(container)
+            self._check()
             yield container
         finally:
+            self._containers.discard(container)
             self.engine.remove_container(container)
+
+    def _check(self) -> None:
+        """Raises Interrupted once another thread said so."""
+        if self._stopped:
+            msg = "the run is being stopped"
+            raise Interrupted(msg)
 
     def _pull(self, address: str) -> None:
         layers: dict[str, tuple[int, int]] = {}

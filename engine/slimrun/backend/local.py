@@ -8,11 +8,12 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
+from threading import Event as Flag
 from typing import TYPE_CHECKING
 
 from slimrun import machine
 from slimrun.backend.base import Finished, Layered, Limits, NotRun, Ran
-from slimrun.errors import EngineNeeded, ImageNotFound
+from slimrun.errors import EngineNeeded, ImageNotFound, Interrupted
 from slimrun.events import Note, Warned
 from slimrun.plan.pins import ImagePin
 from slimrun.recipe.reference import is_file, mirror, parse_reference
@@ -42,6 +43,7 @@ class LocalBackend:
         self._sandboxes: dict[str, Sandbox] = {}
         self._tool: Tool | NotRun | None = None
         self._skipped = ""
+        self._stopped = Flag()
 
     def platform(self) -> str:
         """This machine's platform."""
@@ -114,7 +116,11 @@ class LocalBackend:
             return tool
         if image not in self._sandboxes:
             self._sandboxes[image] = Sandbox(tool, self._loaded[image].config, self._cache, name=f"root-{self._run}-")
-        return self._sandboxes[image].run(argv, limits)
+        ran = self._sandboxes[image].run(argv, limits, stopped=self._stopped)
+        if self._stopped.is_set():
+            msg = "the run is being stopped"
+            raise Interrupted(msg)
+        return ran
 
     def tag(self, image: str, finished: Finished) -> None:
         """Record that these tags mean this image, and what could not be tried of it."""
@@ -141,6 +147,10 @@ class LocalBackend:
                     return False
                 self._emit(Warned(text=f"nothing of {tag} was ever run: {record['skipped']}"))
         return True
+
+    def interrupt(self) -> None:
+        """Kill what runs; whoever waits for it in another thread raises Interrupted."""
+        self._stopped.set()
 
     def clean(self) -> tuple[str, ...]:
         """Remove the unpacked images of runs that died."""

@@ -27,6 +27,7 @@ from slimrun.python.interpreter import DEFAULT_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from threading import Event as Flag
 
     from slimrun.cache.store import Cache
     from slimrun.oci.config import Config
@@ -99,8 +100,11 @@ class Sandbox:
         """Where the image is unpacked."""
         return self._root.path
 
-    def run(self, argv: Sequence[str], limits: Limits) -> Ran | NotRun:
-        """Run a command: file system read-only, no capabilities, no new privileges, no network unless asked for."""
+    def run(self, argv: Sequence[str], limits: Limits, *, stopped: Flag | None = None) -> Ran | NotRun:
+        """Run a command: file system read-only, no capabilities, no new privileges, no network unless asked for.
+
+        It is killed as soon as `stopped` is set.
+        """
         config = self._config
         whole = limits.entrypoint if limits.entrypoint is not None else config.entrypoint
         words = argv or (config.cmd if limits.entrypoint is None else ())
@@ -116,7 +120,7 @@ class Sandbox:
             tmpfs=tuple(self._root.mount_point(path) for path in limits.tmpfs),
             network=limits.network,
         )
-        status, out, err = _run(self._tool, job, self._root.folder, limits.timeout)
+        status, out, err = _run(self._tool, job, self._root.folder, limits.timeout, stopped)
         if status == _NO_SANDBOX and err.startswith("slimrun: "):
             return NotRun(reason=err.removeprefix("slimrun: ").strip())
         return Ran(exit=status, stdout=out, stderr=err, note="" if self._tool.root else _ONE_ID)
@@ -158,12 +162,14 @@ def _try(tool: Tool, scratch: Path) -> str:
     return "" if status == 0 else err.removeprefix("slimrun: ").strip() or f"it ended with {status}"
 
 
-def _run(tool: Tool, job: _Job, folder: Path, timeout: float) -> tuple[int | None, str, str]:
+def _run(
+    tool: Tool, job: _Job, folder: Path, timeout: float, stopped: Flag | None = None
+) -> tuple[int | None, str, str]:
     if tool.name == "bwrap":
-        return capture(_bwrap(tool.path, job), {}, timeout)
+        return capture(_bwrap(tool.path, job), {}, timeout, stopped)
     spec = folder / "job.json"
     spec.write_text(json.dumps(_spec(tool, job)), encoding="utf-8")
-    return capture(_unshare(tool, job, spec), _TOOL_PATH, timeout)
+    return capture(_unshare(tool, job, spec), _TOOL_PATH, timeout, stopped)
 
 
 def _unshare(tool: Tool, job: _Job, spec: Path) -> list[str]:

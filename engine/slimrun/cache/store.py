@@ -18,6 +18,7 @@ import hashlib
 import json
 import os
 import re
+import time
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -30,11 +31,12 @@ from slimrun.tree.entry import Entry, Extent, Kind
 from slimrun.tree.tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
 CHUNK = 1 << 20
 _PIECE = 1 << 17
+LOCK_POLL = 0.05
 _KEY = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
@@ -110,11 +112,22 @@ class Cache:
         self._record(kind, key).unlink(missing_ok=True)
 
     @contextmanager
-    def lock(self, key: str) -> Iterator[None]:
-        """Hold this key against other processes; waits for whoever has it. A process that dies lets go of it."""
+    def lock(self, key: str, *, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+        """Hold this key against other processes and threads; waits for whoever has it. A process that dies lets go of it.
+
+        `waiting` is called now and then until the key is free, and may raise.
+        """
         folder = self._folder("locks")
         with (folder / _checked(key)).open("wb") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
+            while waiting is not None:
+                try:
+                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    waiting()
+                    time.sleep(LOCK_POLL)
+            else:
+                fcntl.flock(stream, fcntl.LOCK_EX)
             yield
 
     def scratch(self) -> Path:

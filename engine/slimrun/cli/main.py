@@ -13,11 +13,12 @@ from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 
 from slimrun import __version__
-from slimrun.errors import BadCommandLine, Interrupted, SlimrunError, Terminated
+from slimrun.cli.signals import Signals
+from slimrun.errors import BadCommandLine, Interrupted, SlimrunError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import FrameType, ModuleType
+    from types import ModuleType
 
 # Each command is the module of its name in this folder, with SUMMARY and main(argv); loaded when it is called.
 COMMANDS = ("run", "init", "explain", "schema", "clean")
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _guarded(words: list[str]) -> int:
     """What a command answers; every failure becomes a message and a code."""
-    signal.signal(signal.SIGTERM, _terminate)
+    Signals(_aside).install()
     try:
         return _dispatch(words)
     except KeyboardInterrupt:
@@ -102,9 +103,9 @@ def _recipe_folders() -> tuple[Path, ...]:
     return tuple(folder.relative_to(here) if folder.is_relative_to(here) else folder for folder in folders)
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    msg = "terminated; what was begun has been cleared away"
-    raise Terminated(msg)
+def _aside(text: str) -> None:
+    """Out of a signal's handler: past every buffer that may be in the middle of something."""
+    os.write(2, f"{text}\n".encode())
 
 
 def _say(error: SlimrunError) -> int:

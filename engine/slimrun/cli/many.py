@@ -13,7 +13,7 @@ from slimrun.cli.save import DEFAULT, save_image, target
 from slimrun.errors import ImageFailed, SlimrunError
 from slimrun.plan.compile import compile_plan
 from slimrun.recipe.policy import image_rules
-from slimrun.schedule import run_image
+from slimrun.schedule import run_plans
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,18 +35,28 @@ def run_together(
     chosen: Sequence[Chosen], settings: Settings, renderer: Renderer, *, keep_going: bool
 ) -> list[Outcome]:
     """The outcome of each image that was begun, in order."""
-    outcomes: list[Outcome] = []
+    items = {item.recipe.name: item for item in chosen}
+    level = 0 if len(chosen) <= _FEW else 1
+    catalogs = {item.member.catalog for item in chosen}
     with open_context(settings, renderer) as context:
-        few = len(chosen) <= _FEW
-        for item in chosen:
-            outcome = run_image(compile_plan(item.recipe, image_rules(item.slim)), context)
+
+        def ended(outcome: Outcome) -> Outcome:
+            item = items[outcome.image]
             if outcome.finished is not None:
-                outcome = _after(outcome, outcome.finished, item, context, renderer, level=0 if few else 1)
+                outcome = _after(outcome, outcome.finished, item, context, renderer, level=level)
             remember(context.cache, item, outcome)
-            outcomes.append(outcome)
-            if ends_all(outcome, chosen, keep_going=keep_going):
-                break
-    return outcomes
+            return outcome
+
+        return list(
+            run_plans(
+                [compile_plan(item.recipe, image_rules(item.slim)) for item in chosen],
+                context,
+                forks=settings.forks,
+                title=catalogs.pop() if len(catalogs) == 1 and len(chosen) > 1 else "",
+                ends_all=lambda outcome: ends_all(outcome, chosen, keep_going=keep_going),
+                ended=ended,
+            )
+        )
 
 
 def ends_all(outcome: Outcome, chosen: Sequence[Chosen], *, keep_going: bool) -> bool:

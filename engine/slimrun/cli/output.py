@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 WIDTH = 100
 HEARTBEAT = 10.0
+_Task = tuple[str, str, str]
 _COLOURS: dict[Status, str] = {
     "ok": "green",
     "changed": "yellow",
@@ -40,7 +41,9 @@ class Renderer:
             _console() if sys.stdout is not None and sys.stdout.isatty() else None
         )  # rich takes 0.05 s to load
         self._bars: Bars | None = None
-        self._tasks: dict[str, TaskID] = {}
+        self._tasks: dict[_Task, TaskID] = {}
+        self._titles: dict[tuple[str, str], list[str]] = {}
+        self._shown = ""
         self._spoke = time.monotonic()
         self._recaps: dict[str, Recap] = {}
         self._later: list[tuple[str, int]] = []
@@ -63,9 +66,8 @@ class Renderer:
         match event:
             case PlayStarted(image=image):
                 self._header(f"PLAY [{image}]")
-            case TaskStarted(stage=stage, what=what):
-                self._header(f"TASK [{stage} : {what}]")
-                self._begin(stage)
+            case TaskStarted():
+                self._begin(event)
             case TaskEnded():
                 self._end(event)
             case Progress():
@@ -102,34 +104,48 @@ class Renderer:
             self.line(text, level=level)
 
     def _header(self, text: str) -> None:
-        if self._output == "ansible":
+        """A headline, not twice in a row: below one TASK stand all images that came to it, as hosts do in Ansible."""
+        if self._output == "ansible" and text != self._shown:
+            self._shown = text
             self._print(f"\n{text} {'*' * max(3, WIDTH - len(text) - 1)}")
 
-    def _begin(self, stage: str) -> None:
+    def _begin(self, event: TaskStarted) -> None:
+        title = f"TASK [{event.stage} : {event.what}]"
+        self._titles.setdefault((event.image, event.stage), []).append(title)
+        self._header(title)
         if self._bars is not None:
-            self._tasks = {stage: self._bars.add_task(stage, total=None)}
+            self._bar(Progress(what=event.stage, done=0, image=event.image, stage=event.stage))
 
     def _progress(self, event: Progress) -> None:
         if self._bars is not None:
-            if event.what not in self._tasks:
-                self._tasks[event.what] = self._bars.add_task(event.what, total=event.total or None)
-            self._bars.update(self._tasks[event.what], completed=event.done, total=event.total or None)
+            self._bar(event)
         elif time.monotonic() - self._spoke > HEARTBEAT:
             count = bytes_text if event.unit == "B" else str
             of = f" of {count(event.total)}" if event.total else ""
-            self._print(f"... {event.what}: {count(event.done)}{of}{'' if event.unit == 'B' else f' {event.unit}'}")
+            far = f": {count(event.done)}{of}{'' if event.unit == 'B' else f' {event.unit}'}"
+            self._print(f"... {event.what}{far if event.done or event.total else ''}")
+
+    def _bar(self, event: Progress) -> None:
+        if self._bars is not None:
+            task, total = (event.image, event.stage, event.what), event.total or None
+            if task not in self._tasks:
+                self._tasks[task] = self._bars.add_task(event.what, total=total)
+            self._bars.update(self._tasks[task], completed=event.done, total=total)
 
     def _end(self, event: TaskEnded) -> None:
         if self._bars is not None:
-            for task in self._tasks.values():
-                self._bars.remove_task(task)
-            self._tasks = {}
+            for task in [key for key in self._tasks if key[:2] in ((event.image, event.stage), ("", ""))]:
+                self._bars.remove_task(self._tasks.pop(task))
+        titles = self._titles.get((event.image, event.stage))
+        if titles:
+            self._header(titles.pop())
         colour = _COLOURS[event.status]
         if event.status in ("failed", "unreachable"):
             word = "FAILED" if event.status == "failed" else "UNREACHABLE"
             self._print(f"fatal: [{event.image}]: {word}! => {event.message}", colour)
         elif self._output == "ansible":
-            took = f" ({event.seconds:.1f} s)" if self._verbosity else ""
+            why = f"; {event.why}" if event.why else ""
+            took = f" ({event.seconds:.1f} s{why})" if self._verbosity else ""
             self._print(f"{event.status}: [{event.image}]{took}", colour)
 
     def _recap(self, event: Recap) -> None:
@@ -144,9 +160,10 @@ class Renderer:
         # As Ansible counts, ok includes changed.
         counts["ok"] = counts.get("ok", 0) + counts.get("changed", 0)
         text = " ".join(f"{word}={counts.get(status, 0)}" for word, status in words)
+        why = f" ({event.why})" if event.why else ""
         size = f" size={bytes_text(event.size)}" if event.size else ""
         colour = "red" if counts.get("failed") or counts.get("unreachable") else "green"
-        self._print(f"{event.image} : {text}{size} time={event.seconds:.1f}s", colour)
+        self._print(f"{event.image} : {text}{size} time={event.seconds:.1f}s{why}", colour)
         if event.digest:
             self.line(f"digest: sha256:{event.digest}", level=1)
 

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import tomllib
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from uv import find_uv_bin
 
 from slimrun.errors import RequirementNotMet
+from slimrun.events import Progress, silent
 from slimrun.fetch.network import Network, origin, userinfo
 from slimrun.fetch.unsolved import failure
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from slimrun.cache.store import Cache
+    from slimrun.events import Emit
     from slimrun.fetch.index import Indexes
     from slimrun.fetch.target import Target
 
@@ -29,6 +32,7 @@ _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 KEPT = frozenset(
     ("PATH", "HOME", "TMPDIR", "NETRC", "SSL_CERT_FILE", "SSL_CERT_DIR", *_PROXIES, *map(str.lower, _PROXIES))
 )
+_TELL = 0.25
 _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
@@ -40,6 +44,7 @@ def compile_requirements(
     network: Network,
     cache: Cache,
     constraints: Sequence[str] = (),
+    emit: Emit = silent,
 ) -> dict[str, Any]:
     """One wheel for each distribution that `requirements` (PEP 508) need, as the values of a pylock.toml (PEP 751).
 
@@ -54,7 +59,7 @@ def compile_requirements(
             with open(f"{folder}/constraints.txt", "w", encoding="utf-8") as stream:  # noqa: PTH123
                 stream.write("\n".join(constraints) + "\n")
             argv += ("--constraints", "constraints.txt")
-        code, out, err = _run(argv, lines, environ, folder)
+        code, out, err = _run(argv, lines, environ, folder, emit)
     if code != 0:
         raise failure(err, target=target, indexes=indexes, network=network)
     try:
@@ -112,8 +117,12 @@ def _binary() -> str:
         raise RequirementNotMet(msg, hint="pip install --force-reinstall uv") from error
 
 
-def _run(argv: Sequence[str], text: str, environ: Mapping[str, str], folder: str) -> tuple[int, str, str]:
-    """Exit code, output and errors; its own process group, so that Ctrl-C reaches it by our hand and only once."""
+def _run(argv: Sequence[str], text: str, environ: Mapping[str, str], folder: str, emit: Emit) -> tuple[int, str, str]:
+    """Exit code, output and errors; its own process group, so that Ctrl-C reaches it by our hand and only once.
+
+    While it works it is told of, so that a run that is being stopped need not wait for it.
+    """
+    began = time.monotonic()
     with subprocess.Popen(
         argv,
         cwd=folder,
@@ -126,7 +135,14 @@ def _run(argv: Sequence[str], text: str, environ: Mapping[str, str], folder: str
         start_new_session=True,
     ) as child:
         try:
-            out, err = child.communicate(text)
+            left: str | None = text
+            while True:
+                try:
+                    out, err = child.communicate(left, timeout=_TELL)
+                    break
+                except subprocess.TimeoutExpired:
+                    left = None  # it is sent on; only the first call may have any
+                    emit(Progress(what="uv resolves", done=round(time.monotonic() - began), unit="s"))
         except BaseException:
             os.killpg(child.pid, signal.SIGKILL)
             child.wait()

@@ -14,7 +14,7 @@ from slimrun.errors import BadArchive
 from slimrun.oci.config import MAX_CONFIG, Config, read_config
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from typing import BinaryIO
 
     from slimrun.cache.store import Cache
@@ -22,12 +22,17 @@ if TYPE_CHECKING:
 _MANIFEST = "manifest.json"
 
 
-def archive_chunks(config: Config, tags: Sequence[str], cache: Cache) -> Iterator[bytes]:
-    """The archive of an image whose layers are blobs in the cache, in pieces; the bytes depend on config and tags alone."""
+def archive_chunks(
+    config: Config, tags: Sequence[str], cache: Cache, *, without: Collection[str] = ()
+) -> Iterator[bytes]:
+    """The archive of an image whose layers are blobs in the cache, in pieces; the bytes depend on config and tags alone.
+
+    `without` names layers by diff_id whose bytes are left out: only for who has them.
+    """
     data, digest = config.to_json(), config.digest()
     layers = [f"{diff_id}/layer.tar" for diff_id in config.diff_ids]
     manifest = [{"Config": f"{digest}.json", "RepoTags": list(tags), "Layers": layers}]
-    for diff_id in dict.fromkeys(config.diff_ids):
+    for diff_id in dict.fromkeys(item for item in config.diff_ids if item not in without):
         with cache.blob_path(diff_id).open("rb") as source:
             yield from member(f"{diff_id}/layer.tar", source)
     for name, text in ((f"{digest}.json", data), (_MANIFEST, json.dumps(manifest).encode())):

@@ -43,11 +43,16 @@ _STRIPPING = ("small", "tiny")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """One stage of one image; a stage without steps has nothing to do and is skipped."""
+    """One stage of one image; a stage without steps has nothing to do and is skipped.
+
+    `reads` are the stages whose results it takes. Of what `resolve` gave it does not see the fields `blind`, so that they are no
+    part of its key: another runtime does not make CPython anew.
+    """
 
     name: str
     steps: tuple[Step, ...]
     reads: tuple[str, ...]
+    blind: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -97,8 +102,19 @@ def compile_plan(recipe: Recipe, rules: tuple[Rule, ...] = ()) -> Plan:
         "assemble": ("resolve", "python", "wheels", "prune"),
         "verify": ("prune", "assemble"),
         "report": ("resolve", "wheels", "prune", "assemble", "verify"),
+        "push": ("report",),
     }
-    stages = (Stage(name=name, steps=steps.get(name, ()), reads=reads.get(name, ())) for name in STAGES)
+    blind = {
+        "python": ("runtime", "packages"),
+        "packages": ("base", "runtime", "python"),
+        "wheels": ("python", "packages"),
+        "prune": ("python", "packages"),
+        "assemble": ("base", "python", "packages"),
+    }
+    stages = (
+        Stage(name=name, steps=steps.get(name, ()), reads=reads.get(name, ()), blind=blind.get(name, ()))
+        for name in STAGES
+    )
     return Plan(image=recipe.name, tags=recipe.image.tags, stages=tuple(stages))
 
 

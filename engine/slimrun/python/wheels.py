@@ -66,7 +66,7 @@ def resolve_wheels(
     pins = {item.pin.name: item.pin for item in asked.locked}
     if asked.named or asked.local:
         emit(Note(text=f"uv resolves {len(asked.named) + len(asked.local)} requirements for {target} from {indexes}"))
-        for pin in _resolve(asked, pins, target, indexes, network, cache):
+        for pin in _resolve(asked, pins, target, indexes, network, cache, emit):
             pins.setdefault(pin.name, pin)
     _check_hashes(asked.named, pins)
     return tuple(pins[name] for name in sorted(pins))
@@ -94,7 +94,13 @@ def fetch_wheels(
 
 
 def _resolve(
-    asked: Requirements, locked: dict[str, WheelPin], target: Target, indexes: Indexes, network: Network, cache: Cache
+    asked: Requirements,
+    locked: dict[str, WheelPin],
+    target: Target,
+    indexes: Indexes,
+    network: Network,
+    cache: Cache,
+    emit: Emit,
 ) -> Iterable[WheelPin]:
     local = {Path(os.path.realpath(wheel.path)): wheel for wheel in asked.local}
     lines = [str(item.requirement) for item in asked.named]
@@ -110,6 +116,7 @@ def _resolve(
             network=network,
             cache=cache,
             constraints=(*asked.constraints, *held),
+            emit=emit,
         )
     except Unsolved as error:
         error.where = _where(asked, error.name)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from slimrun.plan.pins import ImagePin
 
 if TYPE_CHECKING:
     from slimrun.debian.pins import DebPin
-    from slimrun.plan.pins import ImagePin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,3 +28,22 @@ class Pins:
     def images(self) -> tuple[ImagePin, ...]:
         """The pins of images, the base build's first."""
         return tuple(pin for pin in (self.base, self.runtime) if pin is not None)
+
+    def without(self, *names: str) -> Pins:
+        """The same with nothing in these fields."""
+        blank: dict[str, Any] = {name: () if isinstance(getattr(self, name), tuple) else None for name in names}
+        return replace(self, **blank)
+
+    def parts(self) -> dict[str, tuple[str, object]]:
+        """Each field's value, with words for it that begin with "the pin"."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {name: (_words(name, value), value) for name, value in values.items()}
+
+
+_WORDS = {"python": "Debian's Python", "packages": "Debian packages"}
+
+
+def _words(name: str, value: object) -> str:
+    if isinstance(value, ImagePin):
+        return f"the pin of {value.reference}"
+    return f"the pin of no {name}" if value is None else f"the pins of {_WORDS.get(name, name)}"
