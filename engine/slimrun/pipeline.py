@@ -252,7 +252,7 @@ def prune(given: Given, context: Context) -> Pruned:
     if not step.strip:
         return result
     with context.cache.pack(given.key) as pack:
-        return strip_layers(result, pack, context.facts)
+        return strip_layers(result, pack, context.facts, context.cache)
 
 
 def assemble(given: Given, context: Context) -> Assembled:

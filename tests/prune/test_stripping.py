@@ -44,8 +44,9 @@ def fat(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 def stripped(tmp_path: Path) -> Callable[..., dict[str, Tree]]:
     def run(**layers: Tree) -> dict[str, Tree]:
         pruned = Pruned(layers=tuple(layers.items()), whys=(), removed=(), roots=(), also=(), closure=Closure())
-        with Cache(tmp_path).pack("key") as pack:
-            found = strip_layers(pruned, pack, Facts())
+        cache = Cache(tmp_path)
+        with cache.pack("key") as pack:
+            found = strip_layers(pruned, pack, Facts(), cache)
         return dict(found.layers)
 
     return run

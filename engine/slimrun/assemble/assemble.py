@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from slimrun.assemble.kept import kept_layer
 from slimrun.assemble.system import system_files
 from slimrun.backend.assembled import Assembled
 from slimrun.oci.config import Config, Health, Step, timestamp
-from slimrun.oci.layer import Layer, whiteouts, with_parents, write_layer
+from slimrun.oci.layer import Layer, whiteouts, with_parents
 from slimrun.python.interpreter import DEFAULT_PATH
 from slimrun.tree.tree import Tree
 from slimrun.why import Why
@@ -56,7 +57,7 @@ def write_image(
         content = with_parents(tree.merge(gone), below)
         if not content:
             continue
-        layers.append(write_layer(content, cache, name=name, epoch=epoch))
+        layers.append(kept_layer(content, cache, name=name, epoch=epoch))
         history.append(Step(created_by=f"slimrun {name}", created=timestamp(epoch), comment=_comment(name, tree)))
         below = below.merge(tree)
     config = replace(

@@ -55,7 +55,7 @@ def chain_ids(diff_ids: Sequence[str]) -> list[str]:
     """What identifies each layer with all that it lies on (OCI image-spec, config.md); bare hex."""
     chain: list[str] = []
     for diff_id in diff_ids:
-        text = f"sha256:{chain[-1]} sha256:{diff_id}"
+        text = f"sha256:{chain[-1]} sha256:{diff_id}" if chain else ""
         chain.append(hashlib.sha256(text.encode()).hexdigest() if chain else diff_id)
     return chain
 

@@ -19,18 +19,22 @@ def digest_of(value: object, *, places: bool = True) -> str:
 
     Without `places` it says nothing of where in a file things stand.
     """
-    text = json.dumps(_plain(value, {}, places), separators=(",", ":"), sort_keys=True)
+    text = json.dumps(_plain(value, {}, {}, places), separators=(",", ":"), sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _plain(value: object, memo: dict[int, str], places: bool) -> Any:
+def _plain(value: object, memo: dict[int, str], names: dict[type, tuple[str, ...]], places: bool) -> Any:
+    if type(value) in names:  # most of what there is; the cases below would find out slowly that it is a dataclass
+        return _record(value, memo, names, places)
     match value:
+        case str() if not isinstance(value, Enum):
+            return value
         case None | bool() | int() | float():
             return value
+        case tuple() | list():
+            return [_plain(item, memo, names, places) for item in value]
         case Enum():
             return value.value
-        case str():
-            return value
         case bytes():
             return ["bytes", hashlib.sha256(value).hexdigest()]
         case PurePath():
@@ -40,16 +44,21 @@ def _plain(value: object, memo: dict[int, str], places: bool) -> Any:
         case Where() if not places:
             return None
         case Mapping():
-            return [[_plain(key, memo, places), _plain(value[key], memo, places)] for key in sorted(value)]
+            return [[_plain(key, memo, names, places), _plain(value[key], memo, names, places)] for key in sorted(value)]
         case Set():
-            return sorted(_plain(item, memo, places) for item in value)
-        case tuple() | list():
-            return [_plain(item, memo, places) for item in value]
+            return sorted(_plain(item, memo, names, places) for item in value)
     if not is_dataclass(value) or isinstance(value, type):
         msg = f"no canonical form for {type(value).__name__}"
         raise TypeError(msg)
-    if id(value) not in memo:  # reasons share their tails: each step is digested once
-        parts = [_plain(getattr(value, field.name), memo, places) for field in fields(value)]
-        text = json.dumps([type(value).__name__, *parts], separators=(",", ":"))
+    names[type(value)] = tuple(field.name for field in fields(value))
+    return _record(value, memo, names, places)
+
+
+def _record(value: object, memo: dict[int, str], names: dict[type, tuple[str, ...]], places: bool) -> str:
+    """A dataclass as its digest; reasons share their tails, and each step is digested once."""
+    if id(value) not in memo:
+        kind = type(value)
+        parts = [_plain(getattr(value, name), memo, names, places) for name in names[kind]]
+        text = json.dumps([kind.__name__, *parts], separators=(",", ":"))
         memo[id(value)] = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
     return memo[id(value)]

@@ -10,13 +10,13 @@ from posixpath import dirname, normpath
 from typing import TYPE_CHECKING
 
 from slimrun.errors import BadElf
-from slimrun.prune.strip import strip
+from slimrun.prune.stripped import stripped
 from slimrun.tree.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from slimrun.cache.store import Pack
+    from slimrun.cache.store import Cache, Pack
     from slimrun.elf.facts import Facts
     from slimrun.prune.prune import Pruned
     from slimrun.tree.entry import Entry
@@ -24,24 +24,17 @@ if TYPE_CHECKING:
 LAYERS = ("python", "packages", "wheels", "system")
 
 
-def strip_layers(pruned: Pruned, pack: Pack, facts: Facts) -> Pruned:
+def strip_layers(pruned: Pruned, pack: Pack, facts: Facts, cache: Cache) -> Pruned:
     """The same result, every ELF file of CPython, wheels and their libraries stripped; `files` stay as they are."""
-    layers = tuple((name, _stripped(tree, pack, facts) if name in LAYERS else tree) for name, tree in pruned.layers)
+    layers = tuple((name, _stripped(tree, pack, facts, cache) if name in LAYERS else tree) for name, tree in pruned.layers)
     return replace(pruned, layers=layers)
 
 
-def _stripped(tree: Tree, pack: Pack, facts: Facts) -> Tree:
+def _stripped(tree: Tree, pack: Pack, facts: Facts, cache: Cache) -> Tree:
     changed: dict[str, Entry] = {}
-    done: dict[str, Entry] = {}
     for path, entry in tree.files():
-        if not _sound(path, entry, facts):
-            continue
-        if entry.digest not in done:
-            data = strip(entry.read())
-            done[entry.digest] = entry if data is None else pack.add(data)
-        new = done[entry.digest]
-        if new.digest != entry.digest:
-            changed[path] = replace(entry, size=new.size, digest=new.digest, content=new.content)
+        if _sound(path, entry, facts) and (new := stripped(entry, cache)) is not entry:
+            changed[path] = new
     return tree.merge(Tree(changed), Tree(_records(tree, changed, pack)))
 
 

@@ -110,8 +110,11 @@ class Tree(Mapping[str, Entry]):
 
     def merge(self, *uppers: Tree) -> Tree:
         """This tree with others laid over it: the last one's entry wins, and what replaces a folder hides its content."""
-        merged = dict(self._entries)
-        for upper in uppers:
+        layers = [tree for tree in (self, *uppers) if tree]
+        if len(layers) < 2:  # and keep the index that it may have by now
+            return layers[0] if layers else self
+        merged = dict(layers[0]._entries)
+        for upper in layers[1:]:
             for path, entry in upper.items():
                 below = merged.get(path)
                 if below is not None and below.kind is Kind.DIR and entry.kind is not Kind.DIR:

@@ -129,9 +129,11 @@ def perform(job: Job, context: Context) -> Done:
             return found
         given = Given(image=job.image, tags=job.tags, key=job.key, stage=stage, results=_Results(job, context))
         value = WORKERS[stage.name].function(given, context)
-        done = Done(key=job.key, digest=digest_of(value), made=True)
+        # What no stage reads needs no digest of its own: its key says as much, and a report is the largest value of all.
+        last = stage.name in _LAST
+        done = Done(key=job.key, digest=job.key if last else digest_of(value), made=True)
         cache.save_value("stage", job.key, value)
-        if stage.name not in _LAST:
+        if not last:
             context.memo.keep(job.key, value)
         record: dict[str, Any] = {"digest": done.digest, "stage": stage.name, "image": job.image}
         if stage.name == "resolve":

@@ -1,0 +1,73 @@
+"""What was stripped once is taken by its content, and is what stripping gives."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.tinyelf import shared
+
+from slimrun.cache.store import Cache
+from slimrun.prune import stripped as module
+from slimrun.prune.strip import strip
+from slimrun.prune.stripped import stripped
+from slimrun.tree.entry import file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# A section of its own at the end: what stripping takes.
+FAT = shared(soname="libx.so.1")
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    return Cache(tmp_path)
+
+
+def test_it_is_what_stripping_gives(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "strip", lambda data: data[:-1])
+    entry = file(FAT, mode=0o755, uid=3)
+    made = stripped(entry, cache)
+    assert made.read() == FAT[:-1]
+    assert (made.mode, made.uid, made.size) == (0o755, 3, len(FAT) - 1)
+    assert made.digest == file(FAT[:-1]).digest
+
+
+def test_it_is_done_once_for_any_name_and_owner(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[bytes] = []
+
+    def counted(data: bytes) -> bytes | None:
+        calls.append(data)
+        return None if data == b"whole" else b"small"
+
+    monkeypatch.setattr(module, "strip", counted)
+    first = stripped(file(FAT), cache)
+    again = stripped(replace(file(FAT, mode=0o700), inode="1"), Cache(cache.root))
+    assert (first.read(), again.read(), again.mode, again.inode) == (b"small", b"small", 0o700, "1")
+    whole = file(b"whole")
+    assert stripped(whole, cache) is whole
+    assert stripped(whole, cache) is whole
+    assert calls == [FAT, b"whole"]
+
+
+def test_a_lost_blob_is_made_anew_and_another_revision_too(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "strip", lambda _: b"one")
+    made = stripped(file(FAT), cache)
+    cache.blob_path(made.digest).unlink()
+    assert stripped(file(FAT), cache).read() == b"one"
+    monkeypatch.setattr(module, "strip", lambda _: b"two")
+    assert stripped(file(FAT), cache).read() == b"one"
+    monkeypatch.setattr(module, "REVISION", module.REVISION + 1)
+    assert stripped(file(FAT), cache).read() == b"two"
+
+
+def test_an_interpreter_of_this_machine(cache: Cache) -> None:
+    with open(os.path.realpath("/proc/self/exe"), "rb") as stream:  # noqa: PTH123 (a file of the kernel's)
+        data = stream.read()
+    expected = strip(data)
+    entry = file(data)
+    for _ in range(2):
+        assert stripped(entry, cache).read() == (data if expected is None else expected)
