@@ -73,6 +73,13 @@ class Context:
         return self.memo.facts
 
 
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """What a stage function answers with where it ran and found that all of it was there: the task is `ok`."""
+
+    value: Any
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wheels:
     """What the wheels stage gives."""

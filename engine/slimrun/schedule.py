@@ -122,7 +122,7 @@ class _Walk:
         del image.jobs[job.stage.name]
         image.started = True
         if self._hands.several:
-            self._relay(Progress(what=f"{job.stage.name} [{job.image}]", done=0, image=job.image, stage=job.stage.name))
+            self._relay(Progress(what=f"{job.stage.tag} [{job.image}]", done=0, image=job.image, stage=job.stage.tag))
         self._running[self._hands.submit(job)] = image, job
 
     def _begin(self, number: int, plan: Plan) -> None:
@@ -145,7 +145,7 @@ class _Walk:
     def _settle(self, image: Image, stage: Stage, *, why: str = "") -> None:
         """Take a stage's result from this run or the cache, or note the job that makes it."""
         if not self._hands.several and stage.name not in image.silent:
-            self._relay(TaskStarted(image=image.plan.image, stage=stage.name, what=stage.title))
+            self._relay(TaskStarted(image=image.plan.image, stage=stage.tag, what=stage.title))
         if not stage.steps:
             image.done.add(stage.name)
             self._tell(image, stage, "skipping", Answer())
@@ -203,7 +203,7 @@ class _Walk:
             self._made[job.key] = answer.done
             image.take(stage.name, answer.done)
             made = answer.done.made
-            why = str(image.change(stage.name, job.cause)) if made else "another run made it"
+            why = str(image.change(stage.name, job.cause)) if made else ""
             self._tell(image, stage, "changed" if made else "ok", answer, why=why)
         self._advance(image)
         for other in tuple(self._images):
@@ -238,8 +238,8 @@ class _Walk:
             return
         image.counts.update((*answer.statuses, status))
         name, seconds = image.plan.image, answer.seconds
-        ended = TaskEnded(image=name, stage=stage.name, status=status, message=message, seconds=seconds, why=why)
-        started = (TaskStarted(image=name, stage=stage.name, what=stage.title),) if self._hands.several else ()
+        ended = TaskEnded(image=name, stage=stage.tag, status=status, message=message, seconds=seconds, why=why)
+        started = (TaskStarted(image=name, stage=stage.tag, what=stage.title),) if self._hands.several else ()
         self._relay.whole((*started, *answer.events, ended))
 
     def _close(self, image: Image) -> None:

@@ -12,7 +12,7 @@ from tests.catalog import Catalog, open_recording
 from slimrun.errors import Interrupted, RecipeInvalid, VerifyFailed, Where
 from slimrun.events import Note, Progress, Warned
 from slimrun.memo import RECENT, Memo
-from slimrun.pipeline import WORKERS, Context, Given, Worker
+from slimrun.pipeline import WORKERS, Context, Given, Unchanged, Worker
 from slimrun.work.apart import Spec, perform_apart, spec_of
 from slimrun.work.image import Image
 from slimrun.work.job import Answer, Job, Lost, attempt, look_up, perform
@@ -189,3 +189,12 @@ def test_a_problem_of_a_recipe_is_an_answer_too(catalog: Catalog, monkeypatch: p
     monkeypatch.setitem(WORKERS, "resolve", fails_with(error))
     answer = attempt(job_of(catalog), catalog.context(), Gathered(Relay(catalog.events.append), "app", "resolve"))
     assert pickle.loads(pickle.dumps(answer)).error.render() == error.render()
+
+
+def test_a_stage_may_find_that_all_of_it_was_there(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = WORKERS["resolve"].function
+    monkeypatch.setitem(WORKERS, "resolve", Worker(lambda given, context: Unchanged(inner(given, context))))
+    done = perform(job_of(catalog), catalog.context())
+    assert not done.made
+    assert {name for name, _ in done.pins} >= {"base", "runtime", "platform"}, "what it wraps is the result"
+    assert look_up(job_of(catalog), catalog.context()) == done

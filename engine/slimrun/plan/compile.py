@@ -55,6 +55,11 @@ class Stage:
     blind: tuple[str, ...] = ()
 
     @property
+    def tag(self) -> str:
+        """The stage of STAGES that it belongs to, by which people know it."""
+        return self.name
+
+    @property
     def title(self) -> str:
         """What it does in a few words, for `TASK [name : title]`."""
         return ", ".join(str(step) for step in self.steps) or "nothing to do"

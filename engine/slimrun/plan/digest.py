@@ -44,7 +44,9 @@ def _plain(value: object, memo: dict[int, str], names: dict[type, tuple[str, ...
         case Where() if not places:
             return None
         case Mapping():
-            return [[_plain(key, memo, names, places), _plain(value[key], memo, names, places)] for key in sorted(value)]
+            return [
+                [_plain(key, memo, names, places), _plain(value[key], memo, names, places)] for key in sorted(value)
+            ]
         case Set():
             return sorted(_plain(item, memo, names, places) for item in value)
     if not is_dataclass(value) or isinstance(value, type):

@@ -26,7 +26,9 @@ LAYERS = ("python", "packages", "wheels", "system")
 
 def strip_layers(pruned: Pruned, pack: Pack, facts: Facts, cache: Cache) -> Pruned:
     """The same result, every ELF file of CPython, wheels and their libraries stripped; `files` stay as they are."""
-    layers = tuple((name, _stripped(tree, pack, facts, cache) if name in LAYERS else tree) for name, tree in pruned.layers)
+    layers = tuple(
+        (name, _stripped(tree, pack, facts, cache) if name in LAYERS else tree) for name, tree in pruned.layers
+    )
     return replace(pruned, layers=layers)
 
 

@@ -45,5 +45,5 @@ def perform_apart(job: Job, spec: Spec) -> Answer:
             heard.append(event)
 
     with opened(spec.settings, hear, dict(spec.environ), spec.open_backend) as context:
-        answer = attempt(job, context, Gathered(Relay(hear), job.image, job.stage.name))
+        answer = attempt(job, context, Gathered(Relay(hear), job.image, job.stage.tag))
     return replace(answer, events=(*heard, *answer.events))

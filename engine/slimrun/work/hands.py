@@ -41,7 +41,7 @@ class Hands:
             from slimrun.work.apart import perform_apart, spec_of
 
             return self._elsewhere.submit(perform_apart, job, spec_of(self.context))
-        gathered = Gathered(self.relay, job.image, job.stage.name, live=not self.several)
+        gathered = Gathered(self.relay, job.image, job.stage.tag, live=not self.several)
         return self._pool.submit(attempt, job, self.context, gathered)
 
 

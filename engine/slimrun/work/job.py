@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from slimrun.errors import Interrupted, SlimrunError, Terminated
 from slimrun.events import Progress
-from slimrun.pipeline import WORKERS, Context, Given
+from slimrun.pipeline import WORKERS, Context, Given, Unchanged
 from slimrun.plan.digest import digest_of
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """A stage's result, by digest; `made` is False where it was there.
+    """A stage's result, by digest; `made` is False where it was there, for the cache or the stage itself to find.
 
     `pins` has words and digest of each field of what resolve gave; `finished` is the image, once it is assembled.
     """
@@ -129,9 +129,12 @@ def perform(job: Job, context: Context) -> Done:
             return found
         given = Given(image=job.image, tags=job.tags, key=job.key, stage=stage, results=_Results(job, context))
         value = WORKERS[stage.name].function(given, context)
+        made = not isinstance(value, Unchanged)
+        if isinstance(value, Unchanged):
+            value = value.value
         # What no stage reads needs no digest of its own: its key says as much, and a report is the largest value of all.
         last = stage.name in _LAST
-        done = Done(key=job.key, digest=job.key if last else digest_of(value), made=True)
+        done = Done(key=job.key, digest=job.key if last else digest_of(value), made=made)
         cache.save_value("stage", job.key, value)
         if not last:
             context.memo.keep(job.key, value)
