@@ -212,8 +212,8 @@ def test_a_place_that_cannot_be_written_is_that_image_s_failure(shop: Shop, monk
 def test_many_images_are_not_spoken_of_one_by_one(shop: Shop) -> None:
     lines = "".join(f"  - {{recipe: app.yaml, name: n{number}}}\n" for number in range(6))
     Path("all.yaml").write_text("images:\n" + lines)
-    assert "docker run" not in shop("all.yaml")[1]
-    assert shop("all.yaml", "-v")[1].count("docker run") == 6
+    assert shop("all.yaml")[1].endswith("\n6 images; use one: docker run --rm n0:latest\n")
+    assert shop("all.yaml", "-v")[1].count("docker run") == 7
 
 
 def test_files_of_several_repositories_have_their_own_settings(shop: Shop) -> None:

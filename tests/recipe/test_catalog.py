@@ -240,3 +240,31 @@ def test_a_hundred_images_are_read_in_a_moment(monkeypatch: pytest.MonkeyPatch) 
     values = ", ".join(str(number) for number in range(100))
     assert len(names(f"images: [{{recipe: app.yaml, name: 'a${{n}}', matrix: {{n: [{values}]}}}}]\n")) == 100
     assert read.count("app.yaml") == 1
+
+
+@pytest.mark.usefixtures("repo")
+def test_what_a_name_cannot_hold_becomes_a_dash() -> None:
+    text = (
+        "images: [{recipe: app.yaml, name: 'a-${v}', matrix: {v: ['busybox:glibc', 'X//Y', '1.2_3', 'é-', '3.11']}}]\n"
+    )
+    assert names(text) == ["a-busybox-glibc", "a-x-y", "a-1.2_3", "a", "a-3.11"]
+    assert names("images: [{recipe: app.yaml, name: 'a-${v:-x y}'}]\n", v="b:c") == ["a-b-c"]
+    with pytest.raises(RecipeInvalid) as caught:
+        load("images: [{recipe: app.yaml, name: 'a${v}', matrix: {v: ['b c', 'b:c']}}]\n")
+    assert [problem.rule for problem in caught.value.problems] == ["matrix-name"]
+    with pytest.raises(RecipeInvalid) as caught:
+        load("images: [{recipe: app.yaml, name: '${v}', matrix: {v: [':']}}]\n")
+    assert [problem.rule for problem in caught.value.problems] == ["bad-value"]
+    Path("app.yaml").write_text("name: 'r:${v}'\nvars: {v: 1}\n" + RECIPE)
+    with pytest.raises(RecipeInvalid):
+        load("images: [{recipe: app.yaml}]\n")  # a recipe's own name is held to the letter
+
+
+def test_the_example_of_the_documentation() -> None:
+    folder = EXAMPLES.parents[1] / "docs/example"
+    members = load_members(folder / "catalog.yaml", slim=load_slim(folder / "slim.yaml"))
+    assert [member.recipe.name for member in members] == [
+        "notes-py3.11-busybox-glibc", "notes-py3.11-scratch", "notes-py3.7-busybox-glibc", "notes-py3.7-scratch", "sales",
+    ]  # fmt: skip
+    for recipe in sorted((folder / "recipes").glob("*.yaml")):
+        assert load_recipe(recipe, slim=load_slim(folder / "slim.yaml")).name == recipe.stem

@@ -140,6 +140,22 @@ def run(backend: Recording, step: Verify, **config: Any) -> dict[str, Check]:
     return {check.name: check for check in run_checks(image, assembled(**config), pruned(), step, backend)}
 
 
+@pytest.mark.parametrize(
+    ("user", "owner"),
+    [
+        ("65532:65532", "65532:65532"),
+        ("1000", "1000:1000"),
+        ("7:8", "7:8"),
+        ("app", "0:0"),
+        ("7:adm", "0:0"),
+        ("", "0:0"),
+    ],
+)
+def test_whose_the_writable_folders_are(user: str, owner: str, backend: Recording) -> None:
+    run(backend, Verify(runs=(VerifyRun(cmd=("-V",), where=WHERE),)), user=user)
+    assert {limits.owner for limits in backend.limits} == {owner}
+
+
 def named(*names: str) -> tuple[Text, ...]:
     return tuple(Text(text=name, where=WHERE) for name in names)
 
@@ -150,6 +166,7 @@ def test_every_extension_of_the_standard_library_is_imported(backend: Recording)
     (limits,) = backend.limits
     assert limits.entrypoint == ("/usr/bin/python3",)
     assert limits.tmpfs == ("/tmp", "/dev/shm", "/data")
+    assert limits.owner == "0:0"
     assert not limits.network
 
 

@@ -67,13 +67,15 @@ class ImageSource(Protocol):
 class Limits:
     """How a command runs in a finished image: root file system read-only, no capabilities, no new privileges, always.
 
-    `timeout` is in seconds; `tmpfs` are paths that are writable and empty.
+    `timeout` is in seconds; `tmpfs` are paths that are writable and empty, `owner` (`65532:65532`) whose they are where the
+    backend would else keep a folder's mode and give it to root.
     """
 
     env: tuple[tuple[str, str], ...] = ()
     network: bool = False
     timeout: float = 60.0
     tmpfs: tuple[str, ...] = ("/tmp", "/dev/shm")
+    owner: str = "0:0"
     entrypoint: tuple[str, ...] | None = None
 
 

@@ -106,12 +106,14 @@ class DockerBackend:
 
     def run(self, image: str, argv: Sequence[str], limits: Limits) -> Ran:
         """Run a command as the image's user in a container of its own."""
+        # runc gives a tmpfs the mode of the folder that it covers, whatever is asked for: 0700 is then its owner's alone.
+        uid, _, gid = limits.owner.partition(":")
         options: dict[str, Any] = {
             "read_only": True,
             "cap_drop": ["ALL"],
             "security_opt": ["no-new-privileges"],
             "network_mode": (self._settings.docker.network or "bridge") if limits.network else "none",
-            "tmpfs": dict.fromkeys(limits.tmpfs, "mode=1777"),
+            "tmpfs": dict.fromkeys(limits.tmpfs, f"mode=1777,uid={uid},gid={gid}"),
             "environment": dict(limits.env),
         }
         if limits.entrypoint is not None:

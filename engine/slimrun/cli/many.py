@@ -47,16 +47,18 @@ def run_together(
             remember(context.cache, item, outcome)
             return outcome
 
-        return list(
-            run_plans(
-                [compile_plan(item.recipe, image_rules(item.slim)) for item in chosen],
-                context,
-                forks=settings.forks,
-                title=catalogs.pop() if len(catalogs) == 1 and len(chosen) > 1 else "",
-                ends_all=lambda outcome: ends_all(outcome, chosen, keep_going=keep_going),
-                ended=ended,
-            )
+        outcomes = run_plans(
+            [compile_plan(item.recipe, image_rules(item.slim)) for item in chosen],
+            context,
+            forks=settings.forks,
+            title=catalogs.pop() if len(catalogs) == 1 and len(chosen) > 1 else "",
+            ends_all=lambda outcome: ends_all(outcome, chosen, keep_going=keep_going),
+            ended=ended,
         )
+        good = [outcome.finished for outcome in outcomes if outcome.finished is not None]
+        if good and level and context.backend.name != "local":
+            renderer.later(f"{len(good)} images; use one: docker run --rm {good[0].tags[0]}")
+    return list(outcomes)
 
 
 def ends_all(outcome: Outcome, chosen: Sequence[Chosen], *, keep_going: bool) -> bool:

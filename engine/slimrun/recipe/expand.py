@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from slimrun.errors import Problem, Where
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping as MappingOf
     from pathlib import Path
 
+_NOT_IN_NAME = re.compile("[^a-z0-9._-]+")
 NOTHING = Mapping(entries=(), where=Where("catalog"))
 # Keys that a catalog says elsewhere, or that belong to one file, and what to do instead.
 _NOT_IN_SET = {
@@ -55,6 +57,24 @@ def _child(node: Node, key: str) -> Node | None:
 def recipe_keys(node: Node | None) -> Mapping:
     """A map of recipe keys, with text where recipes want text; nothing where there is none."""
     return _mapping(as_text(node, load_schema("recipe"))) if isinstance(node, Mapping) else NOTHING
+
+
+def fit_name(root: Mapping, image: Mapping) -> Mapping:
+    """The recipe with the name that a catalog made of variables, each run of what a name cannot hold written as '-'.
+
+    A matrix over images has values such as `busybox:glibc`; two names that become one are found as such.
+    """
+    written = at(image, ("name",))
+    if not (isinstance(written, Scalar) and "${" in written.text):
+        return root
+
+    def fit(entry: Entry) -> Node:
+        if entry.key != "name" or not isinstance(entry.value, Scalar) or entry.where != written.where:
+            return entry.value
+        text = _NOT_IN_NAME.sub("-", entry.value.text.lower()).strip("-._")
+        return replace(entry.value, value=text, text=text)
+
+    return root.map_values(fit)
 
 
 def _entries(root: Mapping) -> tuple[Node, ...]:

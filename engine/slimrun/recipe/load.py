@@ -11,7 +11,7 @@ from slimrun.recipe.build import build_recipe
 from slimrun.recipe.cascade import cascade, with_built_in
 from slimrun.recipe.checks import check_paths
 from slimrun.recipe.document import Document, read_document
-from slimrun.recipe.expand import NOTHING
+from slimrun.recipe.expand import NOTHING, fit_name
 from slimrun.recipe.extends import read_chain
 from slimrun.recipe.nodes import Mapping, without_nulls
 from slimrun.recipe.problems import check, in_order, line_at
@@ -73,7 +73,8 @@ def load_recipe(
         schema=schema,
     )
     final = interpolate(mapping(without_nulls(whole)))
-    problems |= {problem for problem in _check_whole(final.root, path) if problem.where not in final.unfinished}
+    root = fit_name(final.root, around.image) if around else final.root
+    problems |= {problem for problem in _check_whole(root, path) if problem.where not in final.unfinished}
     problems |= {*final.problems}
     if chain.problems:  # what a lost parent would have given cannot be missed
         problems = {problem for problem in problems if problem.rule not in ("missing-key", "undefined")}
@@ -84,7 +85,7 @@ def load_recipe(
     )
     if problems:
         raise RecipeInvalid(in_order(problems, documents))
-    complete = mapping(with_built_in(final.root, schema))
+    complete = mapping(with_built_in(root, schema))
     return build_recipe(complete, path, slim.registry.prefix, lambda where: line_at(where, documents))
 
 

@@ -121,13 +121,20 @@ def run_checks(image: str, assembled: Assembled, pruned: Pruned, step: Verify, b
     places = {item.text: item.where for item in step.imports}
     names = [*stdlib, *(name for name in places if name not in stdlib)]
     tmpfs = (*Limits().tmpfs, *assembled.config.volumes)
-    limits = Limits(entrypoint=(interpreter,), timeout=IMPORT_TIMEOUT, tmpfs=tmpfs)
+    owner = _owner(assembled.config.user)
+    limits = Limits(entrypoint=(interpreter,), timeout=IMPORT_TIMEOUT, tmpfs=tmpfs, owner=owner)
     ran = backend.run(image, ["-c", _IMPORTER, *names], limits)
     if isinstance(ran, NotRun):
         imports = [_skipped(f"import {name}", ran, places.get(name)) for name in names]
     else:
         imports = [replace(check, note=ran.note) for check in _imports(names, ran, places)]
-    return (*imports, *(_command(image, run, tmpfs, backend) for run in step.runs))
+    return (*imports, *(_command(image, run, tmpfs, owner, backend) for run in step.runs))
+
+
+def _owner(user: str) -> str:
+    """The numbers of the image's user, `0:0` where it is named: a name's numbers are the image's own affair."""
+    name, _, group = user.partition(":")
+    return f"{name}:{group or name}" if name.isdigit() and (group or name).isdigit() else "0:0"
 
 
 def untried(checks: Sequence[Check]) -> tuple[str, ...]:
@@ -177,8 +184,8 @@ def _imports(names: Sequence[str], ran: Ran, places: dict[str, Where]) -> list[C
     return list(done.values())
 
 
-def _command(image: str, run: VerifyRun, tmpfs: tuple[str, ...], backend: Backend) -> Check:
-    limits = Limits(env=run.env, network=run.network, timeout=run.timeout, tmpfs=tmpfs)
+def _command(image: str, run: VerifyRun, tmpfs: tuple[str, ...], owner: str, backend: Backend) -> Check:
+    limits = Limits(env=run.env, network=run.network, timeout=run.timeout, tmpfs=tmpfs, owner=owner)
     ran = backend.run(image, run.cmd, limits)
     name = _name(run)
     if isinstance(ran, NotRun):

@@ -39,6 +39,7 @@ WORDS = {
     "Verify.runs": "verify.run",
     "Verify.max_size": "verify.max_size",
     "Verify.volumes": "image.volumes",
+    "Verify.rules": "policy",
 }
 _NEW = "it was not made before"
 _PLACES = "a place in the recipe"

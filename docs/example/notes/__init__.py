@@ -1,0 +1,1 @@
+"""A service that keeps notes in one SQLite file."""
