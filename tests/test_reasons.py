@@ -6,8 +6,8 @@ import pickle
 
 import pytest
 
-from slimrun.errors import ImageFailed, Problem, RecipeInvalid, Where
-from slimrun.why import Why
+from slimrun.errors import BUILT_IN, ImageFailed, Problem, RecipeInvalid, Where
+from slimrun.why import Why, setting
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,14 @@ def test_a_chain_of_reasons() -> None:
     why = Why(rule="needed", text="libz", because=Why(rule="wheel", text="wheel x", because=end))
     assert str(why) == "libz <- wheel x <- wheels: x (f:2)"
     assert [step.rule for step in why.chain()] == ["needed", "wheel", "recipe"]
+
+
+def test_a_setting_is_a_reason_that_ends_at_its_line() -> None:
+    line = Why(rule="recipe", text="python", where=Where("f", 1))
+    assert str(setting("level", "prune.level: safe", Where("f", 4), line)) == "prune.level: safe (f:4)"
+    said = setting("level", "prune.level: safe", Where("--set prune.level=safe"), line)
+    assert str(said) == "prune.level: safe (--set prune.level=safe)"
+    assert str(setting("level", "prune.level: small", BUILT_IN, line)) == (
+        "prune.level: small, as nobody says otherwise <- python (f:1)"
+    )
+    assert setting("level", "x", BUILT_IN, None).because is None

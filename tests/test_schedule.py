@@ -267,6 +267,8 @@ def test_the_report_keeps_to_its_schema(bench: Bench) -> None:
     assert [layer["name"] for layer in report["layers"]] == ["base", "python", "files", "system"]
     assert report["size"] == sum(layer["size"] for layer in report["layers"]) == outcome.finished.size
     assert all(check["ok"] for check in report["checks"])
+    nowhere = [row["path"] for row in (*report["files"], *report["removed"]) if not row["why"][-1]["where"]]
+    assert nowhere == [], "every reason ends at a line of the recipe"
 
 
 def test_every_stage_has_a_worker() -> None:

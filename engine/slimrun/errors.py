@@ -27,6 +27,10 @@ class Where:
         return f"{self.file}:{self.line}:{self.column}" if self.column else f"{self.file}:{self.line}"
 
 
+BUILT_IN = Where("built-in")
+"""The place of a value that nobody wrote."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """One thing wrong with a file that a person wrote; `source` is the text of the line it stands on."""

@@ -235,6 +235,7 @@ def files(given: Given, context: Context) -> Part:
 
 def prune(given: Given, context: Context) -> Pruned:
     """Decide what is kept, and strip it."""
+    from slimrun.elf.decision import decided
     from slimrun.prune.globs import literal_folder
     from slimrun.prune.prune import prune_trees
     from slimrun.prune.stripping import strip_layers
@@ -256,6 +257,8 @@ def prune(given: Given, context: Context) -> Pruned:
         package_supply=given.packages.supply if given.packages else None,
         package_owners=given.packages.owners if given.packages else None,
     )
+    if text := decided(result.closure.family):
+        context.emit(Warned(text=text))
     if not step.strip:
         return result
     with context.cache.pack(given.key) as pack:
@@ -310,7 +313,7 @@ def report(given: Given, context: Context) -> Report:
     made = make_report(
         given.image,
         given.tags,
-        given.pins.images,
+        given.pins,
         given.wheels.distributions,
         given.pruned,
         given.assembled,
@@ -339,8 +342,8 @@ WORKERS: dict[str, Worker] = {
     "packages": Worker(packages),
     "wheels": Worker(wheels),
     "files": Worker(files),
-    "prune": Worker(prune),
-    "assemble": Worker(assemble),
+    "prune": Worker(prune, 2),
+    "assemble": Worker(assemble, 2),
     "verify": Worker(verify),
     "report": Worker(report, 2),
     "push": Worker(push),

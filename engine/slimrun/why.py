@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from slimrun.errors import BUILT_IN
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -33,3 +35,10 @@ class Why:
 
     def __str__(self) -> str:
         return " <- ".join(f"{step.text} ({step.where})" if step.where else step.text for step in self.chain())
+
+
+def setting(rule: str, text: str, where: Where, otherwise: Why | None) -> Why:
+    """The reason that a recipe's setting is; of a built-in value, which has no line, it leads on to `otherwise`."""
+    if where != BUILT_IN:
+        return Why(rule=rule, text=text, where=where)
+    return Why(rule=rule, text=f"{text}, as nobody says otherwise", because=otherwise)

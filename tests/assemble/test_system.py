@@ -6,17 +6,35 @@ import pytest
 from tests.tinyelf import shared
 from tests.treetext import content, tree
 
-from slimrun.assemble.system import system_files
+from slimrun.assemble.system import Lines, system_files
 from slimrun.elf import ldcache
 from slimrun.elf.ldcache import Cached
 from slimrun.elf.model import Closure
-from slimrun.errors import ImageFailed
+from slimrun.errors import ImageFailed, Where
 from slimrun.tree.tree import Tree
+from slimrun.why import Why
 
 ROOT = "root:x:0:0:root:/root:/sbin/nologin\n"
 OURS = "nonroot:x:65532:65532:nonroot:/tmp:/sbin/nologin\n"
 BASE = {"/etc/nsswitch.conf": "file 0644 x", "/tmp": "dir 1777"}
 GROUP = "root:x:0:\n"
+LIBPYTHON = "/usr/local/lib/libpython3.11.so.1.0"
+LINES = Lines(
+    user=Why(rule="recipe", text="image.user", where=Where("x.yaml", 9)),
+    runtime=Why(rule="runtime", text="runtime", where=Where("x.yaml", 8)),
+    files={LIBPYTHON: Why(rule="recipe", text="python.image", where=Where("x.yaml", 2))},
+)
+
+
+def made(tree: Tree, user: str, closure: Closure | None = None) -> tuple[Tree, dict[str, Why]]:
+    return system_files(tree, closure or Closure(), user, LINES)
+
+
+def ends(whys: dict[str, Why]) -> dict[str, int]:
+    """The line of the recipe that each reason leads to."""
+    places = {path: list(why.chain())[-1].where for path, why in whys.items()}
+    return {path: place.line if place else 0 for path, place in places.items()}
+
 
 # user, passwd of the base, group of the base, what is written
 TABLE: dict[str, tuple[str, str | None, str | None, dict[str, str]]] = {
@@ -60,9 +78,9 @@ def test_users(name: str) -> None:
     rows: dict[str, str | bytes] = dict(BASE)
     rows |= {"/etc/passwd": passwd.encode()} if passwd is not None else {}
     rows |= {"/etc/group": group.encode()} if group is not None else {}
-    found, whys = system_files(tree(rows), Closure(), user)
+    found, whys = made(tree(rows), user)
     assert content(found) == {f"/etc/{file}": text for file, text in sorted(expected.items())}
-    assert set(whys) == set(found)
+    assert ends(whys) == dict.fromkeys(found, 9)
 
 
 @pytest.mark.parametrize(
@@ -75,30 +93,41 @@ def test_users(name: str) -> None:
 )
 def test_names_that_nobody_knows(user: str, text: str) -> None:
     with pytest.raises(ImageFailed, match=text):
-        system_files(tree(BASE), Closure(), user)
+        made(tree(BASE), user)
 
 
 def test_bytes_that_are_no_utf_8_stay() -> None:
-    found, _ = system_files(tree(BASE | {"/etc/passwd": b"m\xfcller:x:1:1:::\n"}), Closure(), "7:1")
+    found, _ = made(tree(BASE | {"/etc/passwd": b"m\xfcller:x:1:1:::\n"}), "7:1")
     assert found.read("/etc/passwd") == b"m\xfcller:x:1:1:::\nnonroot:x:7:1:nonroot:/tmp:/sbin/nologin\n"
 
 
 def test_what_an_empty_image_lacks() -> None:
-    found, whys = system_files(Tree(), Closure(), "0")
+    found, whys = made(Tree(), "0")
     assert content(found) == {
         "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
         "/tmp": "dir 1777",
     }
     assert {why.rule for why in whys.values()} == {"system"}
+    assert ends(whys) == dict.fromkeys(found, 8)
     linked = tree({"/tmp": "symlink var/tmp", "/var/tmp": "dir 1777", "/etc/nsswitch.conf": b"x"})
-    assert system_files(linked, Closure(), "0")[0] == Tree()
+    assert made(linked, "0")[0] == Tree()
 
 
 def test_the_loader_s_cache() -> None:
-    line = Cached("libpython3.11.so.1.0", "/usr/local/lib/libpython3.11.so.1.0", 0x0303)
+    line = Cached("libpython3.11.so.1.0", LIBPYTHON, 0x0303)
     gone = Cached("libgone.so", "/nowhere/libgone.so", 0x0303)
     image = tree(BASE | {line.path: shared(soname=line.name)})
-    found, whys = system_files(image, Closure(cached=(line, gone)), "0")
+    found, whys = made(image, "0", Closure(cached=(line, gone)))
     assert ldcache.read(found.read("/etc/ld.so.cache")) == (line,)
-    assert "/usr/local/lib/libpython3.11.so.1.0" in whys["/etc/ld.so.cache"].text
-    assert "/etc/ld.so.cache" not in system_files(tree(BASE), Closure(cached=(gone,)), "0")[0]
+    assert LIBPYTHON in whys["/etc/ld.so.cache"].text
+    assert ends(whys) == {"/etc/ld.so.cache": 2}
+    assert "/etc/ld.so.cache" not in made(tree(BASE), "0", Closure(cached=(gone,)))[0]
+
+
+def test_a_cache_of_the_runtime_whose_names_are_gone() -> None:
+    line = Cached("libgone.so", "/nowhere/libgone.so", 0x0303)
+    stays = Cached("libstays.so", "/opt/libstays.so", 0x0303)
+    image = tree(BASE | {stays.path: shared(soname=stays.name), "/etc/ld.so.cache": ldcache.write((line, stays))})
+    found, whys = made(image, "0")
+    assert ldcache.read(found.read("/etc/ld.so.cache")) == (stays,)
+    assert ends(whys) == {"/etc/ld.so.cache": 8}

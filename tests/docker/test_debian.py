@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -47,6 +48,10 @@ verify:
     explained = slimrun("explain", "packages", "/usr/lib/**/libpq.so.5.*")
     assert "libpq5" in explained.out
     assert "image.yaml:4:" in explained.out
+    report = json.loads((slimrun.cache / "slimrun/records/report/packages.json").read_text())
+    assert {item["name"] for item in report["debs"] if item["named"]} == {"libpq5", "tzdata"}
+    assert "libssl3" in {item["name"] for item in report["debs"]}
+    assert [item["path"] for item in (*report["files"], *report["removed"]) if not item["why"][-1]["where"]] == []
 
 
 def test_a_package_that_does_not_exist(slimrun: Slimrun, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ def test_base_too_old_is_replaced_as_a_whole(kit: Kit, shape: type) -> None:
     assert [path for path, entry in final.files() if entry.digest in digests] == []
     assert set(paths(closure)) == {path for path in base if base[path].digest in digests}
     assert all(one.why.rule == "family" for one in closure.pulled)
+    assert {list(one.why.chain())[-1] for one in closure.pulled} == {LINE}, "each leads to the recipe"
     assert (closure.missing, closure.unmet) == ((), ())
 
 
@@ -104,3 +105,13 @@ def test_family_matrix(kit: Kit, base_release: str, supply_release: str, needs: 
     one_build = {entry.digest for entry in kit.glibc(release).values()}
     others = {entry.digest for each in ("2.31", "2.36", "2.41") for entry in kit.glibc(each).values()} - one_build
     assert [path for path, entry in final.files() if entry.digest in others] == []
+
+
+def test_name_service_of_an_older_glibc_has_its_reason(kit: Kit) -> None:
+    """Before 2.34 libc opens these at run time for every look-up."""
+    nss = Tree({f"{MULTI}/libnss_dns.so.2": kit.library("libnss_dns.so.2", "2.31")})
+    supply = merged(kit.glibc("2.31")).merge(nss)
+    closure, _ = closed(Tree(), {"/app/prog": kit.program("2.31")}, supply)
+    whys = {one.path: one.why for one in closure.pulled}
+    rules = [why.rule for why in whys[f"{MULTI}/libnss_dns.so.2"].chain()]
+    assert rules == ["needed", "nss", LINE.rule]

@@ -128,6 +128,7 @@ def test_every_reason_ends_at_the_recipe() -> None:
     whys = dict(prune().whys)
     assert sorted(whys) == sorted(KEPT)
     assert [path for path, why in whys.items() if not list(why.chain())[-1].where] == []
+    assert [item.path for item in prune().removed if not list(item.why.chain())[-1].where] == []
     assert str(whys[f"{LIB}/libcrypto.so.3"]) == (
         f"libcrypto.so.3 is needed by {LIB}/libssl.so.3 <- libssl.so.3 is needed by {PY}/lib-dynload/_ssl{TAG} <- "
         f"extension _ssl{TAG} <- an extension module of the standard library <- python.image: python:3.11 (x.yaml:1:1)"

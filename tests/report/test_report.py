@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -12,7 +13,8 @@ from tests.treetext import tree
 
 from slimrun import __version__
 from slimrun.backend.assembled import Assembled
-from slimrun.elf.model import Closure
+from slimrun.debian.pins import DebPin
+from slimrun.elf.model import Closure, FamilyChoice, FamilyDecision, Unmet
 from slimrun.errors import Where
 from slimrun.oci.config import Config
 from slimrun.oci.layer import Layer
@@ -22,6 +24,7 @@ from slimrun.prune.pruned import Pruned, Removed
 from slimrun.python.install import Distribution
 from slimrun.recipe.schema import load_schema
 from slimrun.report.report import VERSION, File, Report, make_report, to_json
+from slimrun.resolve.pins import Pins
 from slimrun.resources import schema_text
 from slimrun.verify.checks import Check
 from slimrun.why import Why
@@ -29,14 +32,29 @@ from slimrun.why import Why
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from slimrun.tree.tree import Tree
+
 SCHEMA = load_schema("report")
 LINE = Why(rule="recipe", text="python.image: x", where=Where("x.yaml", 2, 3))
 BASE = Why(rule="runtime", text="runtime: y", where=Where("x.yaml", 4))
 PIN = ImagePin(reference="x", digest="sha256:" + "c" * 64, platform="linux/arm64/v8", manifest="sha256:" + "d" * 64)
+DEB = DebPin(
+    name="libpq5",
+    version="15.1",
+    architecture="amd64",
+    url="http://x",
+    sha256="e" * 64,
+    size=9,
+    named=True,
+    suite="bookworm",
+)
+PINS = Pins(base=PIN, runtime=None, platform="linux/arm64/v8", python=(DEB,), packages=(replace(DEB, name="a"), DEB))
+PYTHON = tree({"/usr/bin/python3": b"py", "/usr": "dir 0755"})
+NEED = Unmet(version="GLIBC_2.36", library="libc.so.6", by="/usr/bin/python3", provider="/lib/libc.so.6", why=LINE)
+GLIBC = FamilyDecision(choice=FamilyChoice.REPLACED, supply="x", identity="new", base_identity="old", needs=(NEED,))
 
 
-def made() -> Report:
-    python = tree({"/usr/bin/python3": b"py", "/usr": "dir 0755"})
+def made(python: Tree = PYTHON) -> Report:
     whys = (("/usr/bin/python3", Why(rule="python", text="the interpreter", because=LINE)),)
     pruned = Pruned(
         layers=(("python", python),),
@@ -44,7 +62,7 @@ def made() -> Report:
         removed=(Removed(path="/usr/bin/pip", size=3, why=LINE),),
         roots=(),
         also=(),
-        closure=Closure(),
+        closure=Closure(family=GLIBC),
     )
     assembled = Assembled(
         config=Config(architecture="arm64"),
@@ -52,13 +70,13 @@ def made() -> Report:
             Layer(name="base", diff_id="a" * 64, content=5),
             Layer(name="python", diff_id="b" * 64, content=2),
         ),
-        tree=python.merge(tree({"/bin/sh": b"shell", "/etc/passwd": b"", "/lib": "symlink usr/lib"})),
+        tree=tree({"/bin/sh": b"shell", "/etc/passwd": b"", "/lib": "symlink usr/lib"}).merge(python),
         whys=(("/etc/passwd", Why(rule="system", text="users", because=LINE)),),
         base_why=BASE,
     )
     distributions = (Distribution(name="click", version="8.1", files=(), top_level=(), extensions=()),)
     checks = (Check(name="libraries", ok=True), Check(name="run x", ok=True, detail="d", where=Where("x.yaml", 9, 1)))
-    return make_report("x", ("x:1",), (PIN,), distributions, pruned, assembled, checks, ("w",))
+    return make_report("x", ("x:1",), PINS, distributions, pruned, assembled, checks, ("w",))
 
 
 def test_every_file_has_its_layer_and_its_reason() -> None:
@@ -70,6 +88,27 @@ def test_every_file_has_its_layer_and_its_reason() -> None:
         "/usr/bin/python3": ("python", 2, "python"),
     }
     assert made().size == 7
+
+
+def test_what_the_runtime_holds_and_nobody_sees() -> None:
+    assert made().hidden == 0
+    report = made(python=tree({"/usr/bin/python3": b"py", "/bin/sh": b"other"}))
+    assert (report.size, report.hidden) == (7, 5)
+    assert to_json(report)["hidden"] == 5
+
+
+def test_debian_packages_and_glibc() -> None:
+    value = to_json(made())
+    facts = {"version": "15.1", "architecture": "amd64", "suite": "bookworm", "sha256": "e" * 64, "named": True}
+    assert value["debs"] == [{"name": "a", **facts}, {"name": "libpq5", **facts}]
+    assert [pin["reference"] for pin in value["pins"]] == ["x"]
+    assert value["glibc"] == {
+        "choice": "replaced",
+        "supply": "x",
+        "identity": "new",
+        "runtime": "old",
+        "needs": [{"path": "/usr/bin/python3", "library": "libc.so.6", "version": "GLIBC_2.36"}],
+    }
 
 
 def test_json() -> None:
@@ -112,6 +151,8 @@ def test_it_keeps_to_its_schema() -> None:
         (("files", 0, "layer"), "other"),
         (("files", 0, "size"), -1),
         (("pins", 0, "platform"), "linux"),
+        (("debs", 0, "sha256"), "sha256:" + "e" * 64),
+        (("glibc", "choice"), "other"),
         (("checks", 0, "ok"), "yes"),
         (("layers", 0, "diff_id"), "sha256:x"),
         (("warnings", 0), 1),
@@ -134,6 +175,7 @@ PAIRS: list[tuple[tuple[str, ...], type, set[str]]] = [
     (("removed",), Removed, set()),
     (("checks",), Check, {"note"}),
     (("pins",), ImagePin, {"manifest"}),
+    (("debs",), DebPin, {"url", "size"}),
     (("distributions",), Distribution, {"files", "top_level", "extensions"}),
 ]
 

@@ -17,7 +17,7 @@ from slimrun.backend.assembled import Assembled
 from slimrun.backend.base import NotRun, Ran
 from slimrun.cache.store import Cache
 from slimrun.elf.facts import Facts
-from slimrun.elf.model import Closure, Missing, Root
+from slimrun.elf.model import Closure, FamilyChoice, FamilyDecision, Missing, Root, Unmet
 from slimrun.errors import MissingLibrary, VerifyFailed, Where
 from slimrun.oci.config import Config
 from slimrun.oci.layer import Layer
@@ -97,6 +97,25 @@ def test_an_unmet_version_names_its_chain() -> None:
         "      because python.image: x (x.yaml:1:1)",
     ]
     assert "runtime that is as new" in caught.value.hint
+
+
+def test_a_glibc_that_nothing_can_replace_is_part_of_the_error() -> None:
+    why = "python:3.11 (2.36): /bin/own needs GLIBC_2.41 of libc.so.6"
+    family = FamilyDecision(choice=FamilyChoice.REFUSED, base_identity="old", why_not=why)
+    rows = IMAGE | {f"{DYNLOAD}/_uuid.so": shared(needs=("libuuid.so.1",))}
+    with pytest.raises(MissingLibrary) as caught:
+        static(rows, closure=Closure(family=family))
+    assert caught.value.message.splitlines()[-1].endswith(f"and nothing can replace it: {why}")
+
+
+def test_a_glibc_that_was_replaced_is_a_warning() -> None:
+    need = Unmet(version="GLIBC_2.36", library="libc.so.6", by="/usr/bin/python3", provider="/lib/libc.so.6", why=WHY)
+    family = FamilyDecision(
+        choice=FamilyChoice.REPLACED, supply="x", identity="new", base_identity="old", needs=(need,)
+    )
+    (warning,) = static(closure=Closure(family=family))[1]
+    assert warning.startswith("the runtime's glibc (old) is replaced")
+    assert warning.endswith("by new of x: /usr/bin/python3 needs GLIBC_2.36 of libc.so.6")
 
 
 def test_the_image_s_own_library_path_counts() -> None:

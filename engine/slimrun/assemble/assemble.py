@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from slimrun.assemble.kept import kept_layer
-from slimrun.assemble.system import system_files
+from slimrun.assemble.system import Lines, system_files
 from slimrun.backend.assembled import Assembled
 from slimrun.oci.config import Config, Health, Step, timestamp
 from slimrun.oci.layer import Layer, whiteouts, with_parents
 from slimrun.python.interpreter import DEFAULT_PATH
 from slimrun.tree.tree import Tree
-from slimrun.why import Why
+from slimrun.why import setting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from slimrun.prune.prune import Pruned
     from slimrun.python.interpreter import Interpreter
     from slimrun.recipe.model import Healthcheck, Pairs
+    from slimrun.why import Why
 
 __all__ = ["Assembled", "write_image"]
 
@@ -43,7 +44,11 @@ def write_image(
     """Write the layers into the cache and the config that names them; every time is `epoch` (seconds)."""
     trees = dict(pruned.layers)
     whole = base.tree.without(pruned.hidden).merge(*trees.values())
-    system, whys = system_files(whole, pruned.closure, step.image.user)
+    files = dict(pruned.whys)
+    base_why = setting("runtime", f"runtime: {step.runtime}", step.runtime_where, _line(files.get(interpreter.path)))
+    user_why = setting("recipe", f"image.user: {step.image.user}", step.user_where, base_why)
+    lines = Lines(user=user_why, runtime=base_why, files=files)
+    system, whys = system_files(whole, pruned.closure, step.image.user, lines)
     trees["system"] = trees["system"].merge(system)
     whole = whole.merge(system)
     layers = [
@@ -65,7 +70,6 @@ def write_image(
         history=tuple(history),
         diff_ids=tuple(layer.diff_id for layer in layers),
     )
-    base_why = Why(rule="runtime", text=f"runtime: {step.runtime}", where=step.runtime_where)
     return Assembled(
         config=config,
         layers=tuple(layers),
@@ -74,6 +78,11 @@ def write_image(
         base_why=base_why,
         python=".".join(str(part) for part in interpreter.version if part is not None),
     )
+
+
+def _line(why: Why | None) -> Why | None:
+    """The end of a reason: the recipe's line."""
+    return None if why is None else list(why.chain())[-1]
 
 
 def _config(base: Config, interpreter: Interpreter, step: WriteImage, platform: str, epoch: int) -> Config:

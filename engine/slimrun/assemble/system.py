@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from slimrun.elf import ldcache
@@ -11,6 +12,8 @@ from slimrun.tree.tree import Tree
 from slimrun.why import Why
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from slimrun.elf.model import Closure
     from slimrun.tree.entry import Entry
 
@@ -21,27 +24,46 @@ _ROOT_GROUP = "root:x:0:\n"
 _NSSWITCH = "passwd: files\ngroup: files\nhosts: files dns\n"
 
 
-def system_files(tree: Tree, closure: Closure, user: str) -> tuple[Tree, dict[str, Why]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lines:
+    """The reasons that those of system files lead on to: `image.user`, the runtime, and those of the files chosen so far."""
+
+    user: Why
+    runtime: Why
+    files: Mapping[str, Why]
+
+
+def system_files(tree: Tree, closure: Closure, user: str, lines: Lines) -> tuple[Tree, dict[str, Why]]:
     """What the finished tree lacks: entries for `user` (`65532:65532`), nsswitch.conf, /tmp, and ld.so.cache where needed."""
     found: dict[str, tuple[Entry, Why]] = {}
-    for path, text in _users(tree, user).items():
-        data = text.encode("utf-8", "surrogateescape")
-        found[path] = file(data), Why(rule="system", text=f"names the image's user {user}")
+    for path, content in _users(tree, user).items():
+        data = content.encode("utf-8", "surrogateescape")
+        found[path] = file(data), _why(f"names the image's user {user}", lines.user)
     if tree.resolve("/etc/nsswitch.conf") is None:
-        found["/etc/nsswitch.conf"] = (
-            file(_NSSWITCH.encode()),
-            Why(rule="system", text="names are looked up in files, then DNS"),
-        )
+        why = _why("names are looked up in files, then DNS, which the runtime does not say", lines.runtime)
+        found["/etc/nsswitch.conf"] = file(_NSSWITCH.encode()), why
     if tree.resolve("/tmp") is None:
-        found["/tmp"] = folder(0o1777), Why(rule="system", text="tempfile needs a folder to write in")
+        why = _why("tempfile needs a folder to write in, which the runtime has not", lines.runtime)
+        found["/tmp"] = folder(0o1777), why
     stale = [item for item in ldcache.of_tree(tree) or () if not ldcache.opens(tree, item)]
     if closure.cached or stale:
         cache = ldcache.regenerate(tree, closure.cached)
         if cache is not None:
-            names = ", ".join(sorted({item.path for item in closure.cached}))
-            text = f"the loader finds {names} through it alone" if names else "without the names that are gone"
-            found[ldcache.PATH] = file(cache), Why(rule="system", text=text)
+            found[ldcache.PATH] = file(cache), _cache_why(closure, lines)
     return Tree({path: entry for path, (entry, _) in found.items()}), {path: why for path, (_, why) in found.items()}
+
+
+def _cache_why(closure: Closure, lines: Lines) -> Why:
+    """It leads on from the first library that needs it."""
+    paths = sorted({item.path for item in closure.cached})
+    if not paths:
+        return _why("without the names that are gone", lines.runtime)
+    because = next((lines.files[path] for path in paths if path in lines.files), lines.runtime)
+    return _why(f"the loader finds {', '.join(paths)} through it alone", because)
+
+
+def _why(text: str, because: Why) -> Why:
+    return Why(rule="system", text=text, because=because)
 
 
 def _users(tree: Tree, user: str) -> dict[str, str]:

@@ -71,7 +71,8 @@ def lay(debs: Sequence[Deb], asked: Sequence[Text], named: frozenset[str]) -> Un
         entries[path], owner[path] = entry, name
     links = top_links(trees.values())
     reasons, versions = explain(debs, asked, named), {deb.name: deb.version for deb in debs}
-    merge = Why(rule="debian", text="merged /usr, as on every Debian since bullseye")
+    line = Why(rule="recipe", text=asked[0].text, where=asked[0].where) if asked else None
+    merge = Why(rule="debian", text="merged /usr, as on every Debian since bullseye", because=line)
     # Folders are shared: each side has those that its own packages ship.
     folders = {name: {path for path in tree if entries[path].kind is Kind.DIR} for name, tree in trees.items()}
     of_named = {path for name in named & folders.keys() for path in folders[name]}

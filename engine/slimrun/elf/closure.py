@@ -83,7 +83,7 @@ def close(
         only.complete()
         return result(only, FamilyDecision(), (), facts)
     base = family_of(output, linker_of(output, program, facts), program.target, facts)
-    case = _Case(output, program, suppliers, facts, also, attempt)
+    case = _Case(output, program, suppliers, facts, also, roots[0].why, attempt)
     return case.into_nothing() if base is None else case.over(base)
 
 
@@ -96,6 +96,7 @@ class _Case:
     suppliers: Suppliers
     facts: Facts
     also: Sequence[Extra]
+    because: Why
     attempt: Callable[..., Attempt]
 
     def into_nothing(self) -> Closure:
@@ -166,7 +167,8 @@ class _Case:
         if not (0, 0) < family.release < NSS_INSIDE_LIBC:
             return ()
         text = f"{family.identity} opens it to look up hosts and users"
-        return tuple(Extra(name=name, why=Why(rule="nss", text=text), optional=True) for name in NSS)
+        why = Why(rule="nss", text=text, because=self.because)
+        return tuple(Extra(name=name, why=why, optional=True) for name in NSS)
 
 
 def _program(output: Tree, roots: Sequence[Root], facts: Facts) -> ElfInfo | None:

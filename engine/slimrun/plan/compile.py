@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from slimrun.errors import BUILT_IN
 from slimrun.plan.steps import (
     CopyFiles,
     InstallWheels,
@@ -94,6 +95,7 @@ def compile_plan(recipe: Recipe, rules: tuple[Rule, ...] = ()) -> Plan:
                 runtime=recipe.runtime,
                 runtime_where=recipe.runtime_where,
                 image=recipe.image,
+                user_where=_place(recipe, "image", "user") or BUILT_IN,
             ),
         ),
         "verify": (_verify(recipe, rules),),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from slimrun.errors import BUILT_IN
+
 if TYPE_CHECKING:
     from slimrun.errors import Where
     from slimrun.recipe.model import FileCopy, Glob, Image, Level, Text, VerifyRun, Wheel
@@ -110,13 +112,14 @@ class PruneTree:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteImage:
-    """Write layers and config."""
+    """Write layers and config; `user_where` is where `image.user` was written."""
 
     name: str
     description: str
     runtime: str
     runtime_where: Where
     image: Image
+    user_where: Where = BUILT_IN
 
     def __str__(self) -> str:
         return f"layers and config on {self.runtime}"

@@ -9,7 +9,7 @@ from slimrun.prune.globs import Matcher
 from slimrun.prune.pruned import Removed
 from slimrun.prune.rules import Rules
 from slimrun.tree.tree import Tree
-from slimrun.why import Why
+from slimrun.why import Why, setting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +54,7 @@ class Choice:
     def selection(self, build: BaseBuild, supply: Tree) -> Tree:
         """CPython after `keep`, `drop` and the named groups, and what `keep` pulls from the supply."""
         table = Rules(build.interpreter)
-        level_why = Why(rule="level", text=f"prune.level: {self.rules.level}", where=self.rules.level_where)
+        level_why = setting("level", f"prune.level: {self.rules.level}", self.rules.level_where, build.line)
         kept: dict[str, Entry] = {}
         for path, entry in build.selection.items():
             if self._settled(path, entry, build.whys[path]):

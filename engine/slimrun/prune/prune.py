@@ -181,9 +181,10 @@ def _result(
     whys = {pulled.path: pulled.why for pulled in (*whole.pulled, *own.closure.pulled)} | choice.whys
     _left_behind(build, choice, whys)
     hidden = {*own.closure.removed, *whole.removed} - family
+    text = f"of the runtime's glibc ({decision.base_identity}), which the image does not use"
+    why = Why(rule="family", text=text, because=whys[min(family)].because if family else build.line)
     for path in hidden:
-        text = f"of the runtime's glibc ({decision.base_identity}), which the image does not use"
-        choice.remove(path, base[path], Why(rule="family", text=text))
+        choice.remove(path, base[path], why)
     there = {path for tree in (base.without(hidden), *layers.values()) for path in tree}
     removed = (item for path, item in sorted(choice.removed.items()) if path not in there)
     return Pruned(
@@ -216,12 +217,13 @@ def _recorded(result: Pruned, owners: Mapping[str, str], supply: Tree) -> Pruned
 
 def _left_behind(build: BaseBuild, choice: Choice, whys: dict[str, Why]) -> None:
     """Note the shared libraries of the base build that the image does not get."""
+    text = "a shared library of the base build that no kept file loads"
+    unneeded = Why(rule="unneeded", text=text, because=build.line)
     for path, entry in build.supply.items():
         known = path in whys or path in choice.removed or entry.kind is Kind.DIR
         if known or not path.startswith(LIBRARIES) or ".so" not in path.rpartition("/")[2]:
             continue
-        text = "a shared library of the base build that no kept file loads"
-        choice.remove(path, entry, choice.drop_why(path) if choice.drops(path) else Why(rule="unneeded", text=text))
+        choice.remove(path, entry, choice.drop_why(path) if choice.drops(path) else unneeded)
 
 
 def _pulled(closure: Closure) -> Tree:

@@ -30,6 +30,12 @@ class BaseBuild:
     whys: Mapping[str, Why]
     owners: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def line(self) -> Why:
+        """The recipe's line that all of it comes from."""
+        *_, line = self.whys[self.interpreter.path].chain()
+        return line
+
 
 def take(tree: Tree, interpreter: Interpreter, *, name: str, why: Why) -> BaseBuild:
     """The interpreter, its names, libpython, the standard library and what else the prefix has of it.

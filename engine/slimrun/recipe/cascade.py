@@ -5,12 +5,10 @@ from __future__ import annotations
 from functools import reduce
 from typing import Any
 
-from slimrun.errors import Where
+from slimrun.errors import BUILT_IN
 from slimrun.recipe.merge import merge
 from slimrun.recipe.nodes import Entry, Mapping, Node, Scalar, Sequence
 from slimrun.recipe.schema import Schema, below
-
-BUILT_IN = Where("built-in")
 
 
 def cascade(

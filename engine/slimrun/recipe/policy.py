@@ -8,8 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from slimrun.errors import Problem, Where
-from slimrun.recipe.cascade import BUILT_IN
+from slimrun.errors import BUILT_IN, Problem, Where
 from slimrun.recipe.model import SCRATCH, PythonGit, PythonImage
 from slimrun.recipe.reference import begins_with, canonical, is_file
 from slimrun.recipe.words import names, quoted

@@ -11,9 +11,12 @@ from slimrun.tree.entry import Kind
 
 if TYPE_CHECKING:
     from slimrun.backend.assembled import Assembled
+    from slimrun.debian.pins import DebPin
+    from slimrun.elf.model import FamilyDecision
     from slimrun.plan.pins import ImagePin
     from slimrun.prune.pruned import Pruned, Removed
     from slimrun.python.install import Distribution
+    from slimrun.resolve.pins import Pins
     from slimrun.verify.checks import Check
     from slimrun.why import Why
 
@@ -32,13 +35,19 @@ class File:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """All that there is to say of one image; computed once, rendered last."""
+    """All that there is to say of one image; computed once, rendered last.
+
+    `hidden` are the bytes that the runtime's layers hold and the image does not show.
+    """
 
     image: str
     digest: str
     tags: tuple[str, ...]
     size: int
+    hidden: int
     pins: tuple[ImagePin, ...]
+    debs: tuple[DebPin, ...]
+    glibc: FamilyDecision
     layers: tuple[tuple[str, str, int], ...]
     files: tuple[File, ...]
     removed: tuple[Removed, ...]
@@ -52,7 +61,7 @@ class Report:
 def make_report(
     image: str,
     tags: tuple[str, ...],
-    pins: tuple[ImagePin, ...],
+    pins: Pins,
     distributions: tuple[Distribution, ...],
     pruned: Pruned,
     assembled: Assembled,
@@ -68,12 +77,16 @@ def make_report(
         for path, entry in assembled.tree.items()
         if entry.kind is not Kind.DIR
     )
+    base = sum(layer.content for layer in assembled.layers if layer.name == "base")
     return Report(
         image=image,
         digest=f"sha256:{assembled.digest}",
         tags=tags,
         size=assembled.size,
-        pins=pins,
+        hidden=max(0, base - assembled.tree.only(lambda path, _: path not in layer_of).size()),
+        pins=pins.images,
+        debs=tuple(sorted({*pins.python, *pins.packages})),
+        glibc=pruned.closure.family,
         layers=tuple((layer.name, f"sha256:{layer.diff_id}", layer.content) for layer in assembled.layers),
         files=files,
         removed=pruned.removed,
@@ -94,7 +107,10 @@ def to_json(report: Report) -> dict[str, Any]:
         "digest": report.digest,
         "tags": list(report.tags),
         "size": report.size,
+        "hidden": report.hidden,
         "pins": [{"reference": pin.reference, "digest": pin.digest, "platform": pin.platform} for pin in report.pins],
+        "debs": [_deb(pin) for pin in report.debs],
+        "glibc": _glibc(report.glibc),
         "layers": [{"name": name, "diff_id": diff_id, "size": size} for name, diff_id, size in report.layers],
         "python": report.python,
         "packages": [
@@ -118,6 +134,21 @@ def to_json(report: Report) -> dict[str, Any]:
             for item in report.checks
         ],
         "warnings": list(report.warnings),
+    }
+
+
+def _deb(pin: DebPin) -> dict[str, Any]:
+    names = ("name", "version", "architecture", "suite", "sha256", "named")
+    return {name: getattr(pin, name) for name in names}
+
+
+def _glibc(family: FamilyDecision) -> dict[str, Any]:
+    return {
+        "choice": family.choice.value,
+        "supply": family.supply,
+        "identity": family.identity,
+        "runtime": family.base_identity,
+        "needs": [{"path": need.by, "library": need.library, "version": need.version} for need in family.needs],
     }
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from slimrun.backend.base import Limits, NotRun, Ran
 from slimrun.elf.closure import check
+from slimrun.elf.decision import decided
 from slimrun.elf.model import Finding, Level, Unmet
 from slimrun.elf.tokens import library_path
 from slimrun.errors import MissingLibrary, VerifyFailed, Where
@@ -84,10 +85,11 @@ def static_checks(
         library_path=library_path(dict(assembled.config.env)),
         also=pruned.also,
     )
+    family = [text] if (text := decided(pruned.closure.family)) else []
     wrong = [item for item in found if not (isinstance(item, Finding) and item.level is Level.WARNING)]
     if wrong:
         raise MissingLibrary(
-            "\n".join(_explain(item) for item in wrong),
+            "\n".join([*(_explain(item) for item in wrong), *family]),
             hint=_OLD if any(isinstance(item, Unmet) for item in wrong) else _LACKING,
         )
     checks = [Check(name="libraries", ok=True, detail=f"{len(pruned.roots)} executables and extensions, none missing")]
@@ -98,7 +100,11 @@ def static_checks(
         ok = assembled.size <= step.max_size
         text = f"{assembled.size / 1e6:.1f} MB of at most {step.max_size / 1e6:.1f} MB"
         checks.append(Check(name="max_size", ok=ok, detail=text, where=step.max_size_where))
-    warnings = [*(str(item) for item in found if item not in wrong), *(str(item) for item in pruned.unresolved)]
+    warnings = [
+        *family,
+        *(str(item) for item in found if item not in wrong),
+        *(str(item) for item in pruned.unresolved),
+    ]
     return tuple(checks), tuple(warnings)
 
 
