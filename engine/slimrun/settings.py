@@ -5,6 +5,7 @@ Nothing below reads the environment or a terminal; a value here is the last word
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -16,6 +17,9 @@ Pull = Literal["missing", "always", "never"]
 Output = Literal["auto", "ansible", "dense", "json"]
 LockMode = Literal["require", "use", "ignore"]
 Pairs = tuple[tuple[str, str], ...]
+
+ENGINE_ADDRESS = re.compile(r"(?:unix|tcp|ssh|npipe|https?)://\S+")
+HOW_ENGINES_ARE_WRITTEN = "write it as unix:///var/run/docker.sock, tcp://HOST:PORT or ssh://USER@HOST"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

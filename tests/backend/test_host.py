@@ -62,6 +62,14 @@ def test_a_context_that_is_not_there(environ: dict[str, str], tmp_path: Path) ->
         choose_host(DockerSettings(), given)
 
 
+@pytest.mark.parametrize("text", ["foo", "/var/run/docker.sock", "unix://", "tcp://", "foo://bar", "unix:///a b"])
+def test_what_is_no_address(text: str) -> None:
+    with pytest.raises(EngineUnreachable, match=r"DOCKER_HOST is .*, which is no address of an engine") as caught:
+        choose_host(DockerSettings(), {"DOCKER_HOST": text})
+    assert "unix:///var/run/docker.sock" in caught.value.hint
+    assert caught.value.exit_code == 4
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"currentContext": null}', '{"currentContext": ""}', "\udcff"])
 def test_a_configuration_that_names_none(text: str, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_bytes(text.encode("utf-8", "surrogateescape"))

@@ -117,6 +117,8 @@ BAD: list[tuple[tuple[str, ...], int, str]] = [
     (("init", "../x"), 5, "cannot be an image's name"),
     (("init", "hello"), 5, "recipes/hello.yaml is there already"),
     (("recipes/hello.yaml", "--config", "none.yaml", "--syntax-check"), 3, "none.yaml"),
+    (("recipes/hello.yaml", "--docker-host", "foo"), 5, "write it as unix:///var/run/docker.sock, tcp://HOST:PORT"),
+    (("recipes/hello.yaml", "--docker-host", ""), 5, "--docker-host '' is no address of an engine"),
 ]
 
 

@@ -106,6 +106,21 @@ def test_nobody_listens(cache: Cache, network: Network) -> None:
     assert caught.value.exit_code == 4
 
 
+@pytest.mark.parametrize(("patience", "asked"), [(0.1, 1), (0.5, 2), (9.0, 3)])
+def test_silence_is_not_waited_for_again_and_again(patience: float, asked: int, site: Site, network: Network) -> None:
+    url = site.serve("/f", Answer(body=BODY, before=9))
+    with pytest.raises(IndexUnreachable, match="no answer in time") as caught:
+        read(url, network=replace(network, read_timeout=0.3, patience=patience))
+    assert len(site.asked) == asked
+    assert caught.value.exit_code == 4
+
+
+def test_what_stalls_midway_is_tried_again(site: Site, cache: Cache, network: Network) -> None:
+    """It was not silent: as long as something arrives, no time is too long."""
+    url = site.serve("/f", Answer(body=BODY, drip=2.0), Answer(body=BODY))
+    assert get(url, cache, replace(network, read_timeout=0.3, patience=0.1)).read_bytes() == BODY
+
+
 def test_no_answer_in_time(site: Site, cache: Cache) -> None:
     url = site.serve("/f", Answer(body=BODY, before=5))
     with pytest.raises(IndexUnreachable, match="no answer in time"):

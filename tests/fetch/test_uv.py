@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import stat
 import sys
 import threading
@@ -133,6 +134,17 @@ def test_an_index_that_fails(status: int, says: str, cache: Cache, site: Site) -
         uv.compile_requirements(["lib"], target=PY311, indexes=Indexes(urls=(address,)), network=QUICK, cache=cache)
     assert caught.value.exit_code == 4
     assert "secret" not in caught.value.render()
+
+
+def test_an_index_that_says_nothing_is_given_up(cache: Cache) -> None:
+    network = replace(QUICK, retries=4, patience=3.0)
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        indexes = Indexes(urls=(f"http://127.0.0.1:{deaf.getsockname()[1]}/simple",))
+        began = time.monotonic()
+        with pytest.raises(IndexUnreachable, match="timed out") as caught:
+            uv.compile_requirements(["lib"], target=PY311, indexes=indexes, network=network, cache=cache)
+    assert time.monotonic() - began < 15, "three tries of a second each, and what uv waits between them"
+    assert caught.value.hint
 
 
 def test_nobody_listens(cache: Cache) -> None:

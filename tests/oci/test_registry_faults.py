@@ -189,6 +189,26 @@ def test_no_registry_at_all(cache: Cache) -> None:
     assert caught.value.hint
 
 
+def test_a_registry_that_says_nothing(cache: Cache) -> None:
+    """It takes the connection: asking whether it speaks TLS, and then asking again and again, would take minutes."""
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        pulling = registry(cache, read_timeout=0.5, patience=0.5)
+        began = time.monotonic()
+        with pytest.raises(RegistryUnreachable, match="takes the connection and does not answer") as caught:
+            pulling.settle(f"127.0.0.1:{deaf.getsockname()[1]}/app:1", AMD64)
+    assert time.monotonic() - began < 1.5
+    assert caught.value.exit_code == 4
+    assert "check the network" in caught.value.hint
+
+
+def test_a_registry_that_falls_silent(site: Site, cache: Cache, made: Made) -> None:
+    publish(site, made)
+    site.serve("/v2/app/manifests/1", Answer(before=9.0))
+    with pytest.raises(RegistryUnreachable, match="no answer in time"):
+        registry(cache, read_timeout=0.5, patience=0.5).settle(f"{host(site)}/app:1", AMD64)
+    assert site.asked.count("/v2/app/manifests/1") == 1
+
+
 def test_a_giant_config_is_refused_before_it_is_fetched(site: Site, cache: Cache, made: Made) -> None:
     size = len(made.blobs[made.config])
     made.manifest = made.manifest.replace(f'"size": {size}'.encode(), b'"size": 999999999', 1)

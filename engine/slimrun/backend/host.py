@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from slimrun.backend.connection import UnixConnection, plain_connection
+from slimrun.errors import EngineUnreachable
+from slimrun.settings import ENGINE_ADDRESS, HOW_ENGINES_ARE_WRITTEN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,10 +35,13 @@ class Host:
 
 
 def choose_host(settings: DockerSettings, environ: Mapping[str, str]) -> Host:
-    """The engine that the docker command would talk to, unless slim.yaml or a flag names another."""
+    """The engine that the docker command would talk to, unless slim.yaml or a flag names another; raises EngineUnreachable."""
     if settings.host:
         return Host(settings.host, "docker.host in slim.yaml, or --docker-host")
     if not settings.context and (url := environ.get("DOCKER_HOST")):
+        if not ENGINE_ADDRESS.fullmatch(url):
+            msg = f"DOCKER_HOST is {url!r}, which is no address of an engine"
+            raise EngineUnreachable(msg, hint=f"{HOW_ENGINES_ARE_WRITTEN}, or unset it")
         return Host(url, "DOCKER_HOST", tls_verify=bool(environ.get("DOCKER_TLS_VERIFY")))
     name = settings.context or environ.get("DOCKER_CONTEXT") or _current_context(environ)
     if name and name != "default":

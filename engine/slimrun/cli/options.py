@@ -11,7 +11,7 @@ from typing import NoReturn
 from slimrun.errors import BadCommandLine
 from slimrun.recipe.slim import find_slim, load_slim
 from slimrun.recipe.slim_model import Slim
-from slimrun.settings import Settings
+from slimrun.settings import ENGINE_ADDRESS, HOW_ENGINES_ARE_WRITTEN, Settings
 
 
 class Parser(argparse.ArgumentParser):
@@ -27,7 +27,10 @@ def make_settings(words: argparse.Namespace, slim: Slim) -> Settings:
     if words.docker_host and words.backend == "local":
         msg = "--docker-host names an engine, and --backend local uses none"
         raise BadCommandLine(msg, hint="leave one of them out")
-    if words.docker_host:
+    if words.docker_host is not None:
+        if not ENGINE_ADDRESS.fullmatch(words.docker_host):
+            msg = f"--docker-host {words.docker_host!r} is no address of an engine"
+            raise BadCommandLine(msg, hint=HOW_ENGINES_ARE_WRITTEN)
         docker = replace(docker, host=words.docker_host)
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
     if epoch and not epoch.isdigit():

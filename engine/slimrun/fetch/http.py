@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -130,9 +131,13 @@ def _wrong(item: Wanted, text: str) -> DownloadFailed:
 
 
 def again(attempt: Callable[[], None], url: str, network: Network, stop: Flag) -> None:
-    """Try, and try again where that may help, waiting longer each time or as long as the server asks."""
+    """Try, and try again where that may help, waiting longer each time or as long as the server asks.
+
+    What breaks off is tried again at any time; silence is added up, so that nobody waits for minutes to read of it.
+    """
+    silent = 0.0
     for count in range(network.retries + 1):
-        wait = min(network.backoff * 2**count, MAX_WAIT)
+        wait, begun = min(network.backoff * 2**count, MAX_WAIT), time.monotonic()
         try:
             return attempt()
         except Refused as refused:
@@ -140,7 +145,9 @@ def again(attempt: Callable[[], None], url: str, network: Network, stop: Flag) -
             cause: Exception | None = None
         except requests.RequestException as error:
             meaning, cause = meaning_of(error), error
-        if not meaning.again or count == network.retries:
+            if isinstance(error, requests.exceptions.Timeout):
+                silent += time.monotonic() - begun
+        if not meaning.again or count == network.retries or silent >= network.patience:
             break
         if stop.wait(wait):
             break

@@ -25,7 +25,9 @@ _LOOPBACK = re.compile(r"127(?:\.\d{1,3}){3}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """Times in seconds. `mirrors` are (canonical prefix, replacement), applied when a request is made and never stored.
+    """Times in seconds; a server that does not answer at all is given up after `patience`, however many tries are left.
+
+    `mirrors` are (canonical prefix, replacement), applied when a request is made and never stored.
 
     `credentials` are (scheme://host[:port], user:password), kept out of every address; ~/.netrc and the environment's
     proxies count too, as in requests. `ca_bundle` None means the environment's, else certifi's.
@@ -35,8 +37,9 @@ class Network:
     credentials: Pairs = field(default=(), repr=False)
     ca_bundle: Path | None = None
     proxy: str | None = field(default=None, repr=False)
-    connect_timeout: float = 15.0
-    read_timeout: float = 60.0
+    connect_timeout: float = 10.0
+    read_timeout: float = 30.0
+    patience: float = 30.0
     retries: int = 4
     backoff: float = 0.5
     parallel: int = 6

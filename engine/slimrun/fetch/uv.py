@@ -33,6 +33,7 @@ KEPT = frozenset(
     ("PATH", "HOME", "TMPDIR", "NETRC", "SSL_CERT_FILE", "SSL_CERT_DIR", *_PROXIES, *map(str.lower, _PROXIES))
 )
 _TELL = 0.25
+RETRIES = 2
 _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
@@ -97,8 +98,9 @@ def child_environment(
         "UV_INDEX": " ".join(first),
         "UV_DEFAULT_INDEX": last,
         "UV_CACHE_DIR": str(cache.root / "uv"),
-        "UV_HTTP_TIMEOUT": str(max(1, round(network.read_timeout))),
-        "UV_HTTP_RETRIES": str(network.retries),
+        # Its timeout is that of each try: a silent index is given up after `patience` in all.
+        "UV_HTTP_TIMEOUT": str(max(1, round(network.patience / (RETRIES + 1)))),
+        "UV_HTTP_RETRIES": str(min(RETRIES, network.retries)),
         "LC_ALL": "C.UTF-8",
     }
 

@@ -129,6 +129,9 @@ class Client:
                 return False
         except Refused as refused:
             return refused.status == 400
+        except requests.exceptions.ReadTimeout as error:  # whoever says nothing at all would not say more over TLS
+            msg = f"the registry {self._reference.registry} takes the connection and does not answer"
+            raise RegistryUnreachable(msg, hint=_DOWN) from error
         except requests.ConnectionError as error:
             return isinstance(error.args[0] if error.args else None, urllib3.exceptions.ProtocolError)
         except requests.RequestException:

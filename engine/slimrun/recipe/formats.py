@@ -16,11 +16,11 @@ from slimrun.recipe.model import SCRATCH
 from slimrun.recipe.reference import is_file, parse_reference, split_file
 from slimrun.recipe.units import parse_duration, parse_size
 from slimrun.recipe.words import near_miss, quoted
+from slimrun.settings import ENGINE_ADDRESS
 
 Format = Callable[[str], str | None]
 
 _SCHEMES = ("file", "http", "https", "ssh")
-_ENGINE = re.compile(r"(?:unix|tcp|ssh|npipe|https?)://\S+")
 _DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]+(?:=[A-Za-z0-9.+~:-]+)?")
 _DISTRIBUTION = re.compile(r"[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]")
 _SONAME = re.compile(r"[^\s/]+")
@@ -215,7 +215,7 @@ FORMATS: dict[str, Format] = {
     "debian-package": _matches(_DEBIAN, "the name of a Debian package"),
     "distribution": _matches(_DISTRIBUTION, "the name of a distribution"),
     "duration": _parses(parse_duration),
-    "engine-address": _matches(_ENGINE, "an engine's address, such as 'unix:///var/run/docker.sock'"),
+    "engine-address": _matches(ENGINE_ADDRESS, "an engine's address, such as 'unix:///var/run/docker.sock'"),
     "image-prefix": _matches(_PREFIX, "the beginning of an image's address, such as 'registry.example.org/team'"),
     "image-reference": _image_reference,
     "image-tag": _image_tag,
