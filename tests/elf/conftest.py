@@ -22,7 +22,10 @@ def real_loader() -> Real:
     if not Path(LD_SO).exists():
         pytest.skip(f"{LD_SO} is not here: no glibc loader of x86-64 to compare with")
     text = subprocess.run([LD_SO, "--help"], capture_output=True, text=True, check=True).stdout
-    return Real(tuple(re.findall(r"^  (\S+) \(.*searched\)$", text, re.M)))
+    said = subprocess.run([LD_SO, "--list-diagnostics"], capture_output=True, text=True, check=True).stdout
+    platform = re.search(r'^dl_platform="(\w+)"$', said, re.M)
+    levels = tuple(re.findall(r"^  (\S+) \(.*searched\)$", text, re.M))
+    return Real(levels, platform[1] if platform else "x86_64")
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +37,7 @@ def host() -> HostTree:
 @pytest.fixture(scope="session")
 def ours(host: HostTree, real_loader: Real) -> Ours:
     """slimrun's loader over the machine's own files."""
-    return Ours(host, real_loader.levels)
+    return Ours(host, real_loader.levels, real_loader.platform)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import TYPE_CHECKING, BinaryIO
@@ -18,27 +18,38 @@ from slimrun.tree.entry import Entry, Extent, Kind
 from slimrun.tree.resolve import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from slimrun.elf.folders import Folders
     from slimrun.tree.tree import Tree
 
 LD_SO = "/lib64/ld-linux-x86-64.so.2"
 
 
 class HostTree:
-    """A TreeSource over `root` of this machine, as it is now; a file's digest is its inode and time, not of its bytes."""
+    """A TreeSource over `root` of this machine, as it is now; a file's digest is its inode and time, not of its bytes.
 
-    def __init__(self, root: str = "/") -> None:
-        self.root = root.rstrip("/")
+    `mounts` are other folders, or files, that stand in the place of paths of it.
+    """
+
+    def __init__(self, root: str = "/", mounts: Mapping[str, Path] | None = None) -> None:
+        self.root, self.mounts = root.rstrip("/"), dict(mounts or {})
+
+    def place(self, path: str) -> str:
+        """Where the host has a path."""
+        for top, folder in self.mounts.items():
+            if path == top or path.startswith(f"{top}/"):
+                return f"{folder}{path[len(top) :]}"
+        return self.root + path
 
     def stat(self, path: str) -> Entry | None:
-        place = self.root + path
+        place = self.place(path)
         try:
             facts = os.lstat(place)
         except OSError:
             return None
         if S_ISLNK(facts.st_mode):
-            return Entry(kind=Kind.LINK, target=str(Path(place).readlink()))
+            return Entry(kind=Kind.LINK, target=os.readlink(place))  # noqa: PTH115 (Path's takes as long as all else)
         if S_ISDIR(facts.st_mode):
             return Entry(kind=Kind.DIR)
         if not S_ISREG(facts.st_mode):
@@ -54,12 +65,12 @@ class HostTree:
 
     def children(self, path: str) -> tuple[str, ...]:
         try:
-            return tuple(sorted(item.name for item in os.scandir(self.root + path)))
+            return tuple(sorted(item.name for item in os.scandir(self.place(path))))
         except OSError:
             return ()
 
     def open(self, path: str) -> BinaryIO:
-        return Path(self.root + path).open("rb")
+        return Path(self.place(path)).open("rb")
 
 
 @dataclass(frozen=True)
@@ -76,11 +87,14 @@ class Real:
     """The machine's loader; it is asked about files that these tests made or that the distribution installed."""
 
     levels: tuple[str, ...]
+    platform: str
 
-    def trace(self, file: str, *, library_path: str = "", cwd: str = "/") -> Traced:
+    def trace(self, file: str, *, library_path: str = "", preload: str = "", cwd: str = "/") -> Traced:
         env = {"LD_TRACE_LOADED_OBJECTS": "1"}
         if library_path:
             env["LD_LIBRARY_PATH"] = library_path
+        if preload:
+            env["LD_PRELOAD"] = preload
         done = subprocess.run([LD_SO, file], env=env, cwd=cwd, capture_output=True, check=False)
         out = done.stdout.decode("utf-8", "surrogateescape")
         missing = frozenset(re.findall(r"^\t(\S+) => not found", out, re.M))
@@ -94,17 +108,29 @@ class Real:
 class Ours:
     """What slimrun says in the place of the real loader."""
 
-    def __init__(self, tree: HostTree, levels: tuple[str, ...]) -> None:
-        self.tree, self.levels, self.facts = tree, levels, Facts()
+    def __init__(self, tree: HostTree, levels: tuple[str, ...], platform: str, folders: Folders | None = None) -> None:
+        self.tree, self.levels, self.platform, self.folders, self.facts = tree, levels, platform, folders, Facts()
 
-    def trace(self, file: str, *, library_path: Sequence[str] = (), cwd: str = "/") -> Traced:
+    def process(
+        self, file: str, *, library_path: Sequence[str] = (), preload: Sequence[str] = (), cwd: str = "/"
+    ) -> Process:
         found = resolve(self.tree, file)
         assert found is not None
         info = self.facts.facts(file, found.entry)
         assert info is not None
-        loader = Loader.of(self.tree, info, self.facts, library_path=tuple(library_path), active=self.levels, cwd=cwd)
+        path = tuple(library_path)
+        loader = Loader.of(
+            self.tree, info, self.facts, library_path=path, active=self.levels, cwd=cwd, folders=self.folders
+        )
+        loader.linker = replace(loader.linker, platform=self.platform)
         process = Process(loader, Hit(file, found.path, found.entry, info, found.links, "root"), notes=False)
-        process.start()
+        process.start(preload)
+        return process
+
+    def trace(
+        self, file: str, *, library_path: Sequence[str] = (), preload: Sequence[str] = (), cwd: str = "/"
+    ) -> Traced:
+        process = self.process(file, library_path=library_path, preload=preload, cwd=cwd)
         absent = [one for one in process.asked if one.found is None]
         fatal = any(one.search is not None and one.search.fatal for one in absent)
         # The loader's trace prints an absent auxiliary filtee as it prints any other, though it runs without.
@@ -117,7 +143,7 @@ class Bench:
     """Links tiny libraries and programs below one folder; every NEEDED name may be anything, stubs stand in for it."""
 
     def __init__(self, work: Path, objects: Path) -> None:
-        self.work, self.objects = work, objects
+        self.work, self.objects, self.platform = work, objects, "x86_64"
 
     def __truediv__(self, path: str) -> Path:
         return self.work / path

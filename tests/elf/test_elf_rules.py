@@ -114,9 +114,9 @@ def test_banners() -> None:
 
 
 def test_pages() -> None:
-    assert Load(0x1000, 0x2000, 1, 1, 4, 0x1000).aligned
-    assert not Load(0x1008, 0x2000, 1, 1, 4, 0x1000).aligned
-    assert not Load(0x1000, 0x2000, 1, 1, 4, 0x10).aligned
+    assert Load(0x1000, 0x2000, 1, 1, 4, 0x1000).aligned()
+    assert not Load(0x1008, 0x2000, 1, 1, 4, 0x1000).aligned()
+    assert not Load(0x1000, 0x2000, 1, 1, 4, 0x10).strict
 
 
 def test_ld_so_conf() -> None:

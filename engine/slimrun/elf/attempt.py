@@ -43,12 +43,13 @@ class Attempt:
         facts: Facts,
         *,
         library_path: tuple[str, ...],
+        preload: tuple[str, ...],
         also: Sequence[Extra],
         family: int | None = None,
         identity: str = "",
     ) -> None:
         self.view = View(output)
-        self.roots, self.also, self.library_path = roots, also, library_path
+        self.roots, self.also, self.library_path, self.preload = roots, also, library_path, preload
         self.suppliers, self.facts = suppliers, facts
         self.family, self.identity = family, identity
         self.pulled: dict[str, Pulled] = {}
@@ -70,6 +71,7 @@ class Attempt:
                 self.view,
                 self.facts,
                 library_path=self.library_path,
+                preload=self.preload,
                 provide=self._provide,
                 before=self._linker,
                 planned=self.planned,

@@ -32,10 +32,11 @@ def check(
     *,
     facts: Facts,
     library_path: tuple[str, ...] = (),
+    preload: tuple[str, ...] = (),
     also: Sequence[Extra] = (),
 ) -> tuple[Missing | Unmet | Finding, ...]:
     """What does not hold in a finished tree: missing libraries, unmet versions, then findings; () where all does."""
-    walk = Walk(tree, facts, library_path=library_path)
+    walk = Walk(tree, facts, library_path=library_path, preload=preload)
     runs = list(walk.runs(roots, also))
     lost = tuple(missing(runs, tree, reason))
     places = elsewhere(tree, lost, facts)

@@ -69,14 +69,16 @@ def close(
     *,
     facts: Facts,
     library_path: tuple[str, ...] = (),
+    preload: tuple[str, ...] = (),
     also: Sequence[Extra] = (),
 ) -> Closure:
     """The closure of `roots` over `output` (the runtime base with the selection laid over it).
 
-    A library that is missing is a value. `library_path` is LD_LIBRARY_PATH of the image's own configuration.
+    A library that is missing is a value. `library_path` is LD_LIBRARY_PATH of the image's own configuration, `preload` what that
+    preloads (tokens.preloads).
     """
     suppliers = Suppliers(supplies, facts)
-    attempt = partial(Attempt, output, roots, suppliers, facts, library_path=library_path, also=also)
+    attempt = partial(Attempt, output, roots, suppliers, facts, library_path=library_path, preload=preload, also=also)
     program = _program(output, roots, facts)
     if program is None or is_musl(program.interp):
         only = attempt()

@@ -27,7 +27,7 @@ LIBC = "libc.so.6"
 MEMBER = re.compile(
     r"ld-linux[^/]*\.so\.\d+|ld64\.so\.\d+|ld\.so\.1|libc\.so\.6|lib(m|util|thread_db|BrokenLocale|anl|mvec|rt|dl|nsl)\.so\.1"
     r"|libm\.so\.6|lib(pthread|c_malloc_debug)\.so\.0|lib(dl|resolv)\.so\.2|libnss_(files|dns|compat|hesiod|db)\.so\.2"
-    r"|lib(memusage|pcprofile)\.so|(ld|lib(c|m|mvec|pthread|dl|rt|util|anl|resolv|nsl|thread_db|BrokenLocale"
+    r"|lib(memusage|pcprofile|SegFault)\.so|libthread_db-1\.0\.so|(ld|lib(c|m|mvec|pthread|dl|rt|util|anl|resolv|nsl|thread_db|BrokenLocale"
     r"|nss_(files|dns|compat|hesiod|db)))-2\.\d+(\.\d+)?\.so"
 )
 FOLDERS = ("gconv", "audit")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from posixpath import join
 from typing import TYPE_CHECKING
 
+from slimrun.elf.ldcache import order_key
 from slimrun.errors import BadElf
 from slimrun.tree.entry import Kind
 from slimrun.tree.resolve import resolve
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
     from slimrun.tree.resolve import Resolved
     from slimrun.tree.tree import TreeSource
 
-# Folders of capabilities below a search folder: the first for all releases since 2.33, the others until 2.36.
+# Folders of capabilities below a search folder: the first since glibc 2.33; until 2.36 the others too, any of them below those
+# before it. x86_64 stands there as a capability and as the platform.
 HWCAPS = "glibc-hwcaps"
-LEGACY = ("tls", "haswell", "xeon_phi", "avx512_1", "x86_64", "i686", "sse2")
+LEGACY = ("tls", "haswell", "xeon_phi", "avx512_1", "x86_64", "x86_64", "i686", "sse2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Folders:
     def __init__(self, tree: TreeSource, facts: Facts) -> None:
         self.tree, self.facts = tree, facts
         self._known: dict[str, Resolved | None] = {}
-        self._capabilities: dict[tuple[str, bool], tuple[str, ...]] = {}
+        self._capabilities: dict[tuple[str, bool, bool], tuple[str, ...]] = {}
 
     def forget(self) -> None:
         """Drop what is known."""
@@ -82,16 +84,16 @@ class Folders:
             return None
         return self._verify(path, found.path, found.entry, found.links, target, how, hwcaps)
 
-    def capabilities(self, folder: str, *, legacy: bool) -> tuple[str, ...]:
+    def capabilities(self, folder: str, *, modern: bool, legacy: bool) -> tuple[str, ...]:
         """The folders of hwcaps variants below `folder`, relative to it: `glibc-hwcaps/x86-64-v3`, highest first."""
         where = self._folder(folder)
         if where is None:
             return ()
-        key = (where.path, legacy)
+        key = (where.path, modern, legacy)
         if key not in self._capabilities:
-            modern = sorted(self.tree.children(join(where.path, HWCAPS)), reverse=True)
-            older = self._legacy(where.path, "", 4) if legacy else []
-            self._capabilities[key] = (*(f"{HWCAPS}/{name}" for name in modern), *older)
+            levels = sorted(self.tree.children(join(where.path, HWCAPS)), key=order_key, reverse=True) if modern else []
+            older = self._legacy(where.path, "", LEGACY) if legacy else []
+            self._capabilities[key] = (*(f"{HWCAPS}/{name}" for name in levels), *dict.fromkeys(older))
         return self._capabilities[key]
 
     def _folder(self, folder: str) -> Resolved | None:
@@ -103,11 +105,11 @@ class Folders:
             self._known[path] = resolve(self.tree, path)
         return self._known[path]
 
-    def _legacy(self, folder: str, below: str, depth: int) -> list[str]:
+    def _legacy(self, folder: str, below: str, names: tuple[str, ...]) -> list[str]:
         found: list[str] = []
-        for name in LEGACY if depth else ():
+        for number, name in enumerate(names):
             if self.tree.stat(join(folder, name)) is not None:
-                inner = self._legacy(join(folder, name), f"{below}{name}/", depth - 1)
+                inner = self._legacy(join(folder, name), f"{below}{name}/", names[number + 1 :])
                 found += [*inner, f"{below}{name}"]
         return found
 

@@ -8,8 +8,12 @@ from typing import NamedTuple
 
 DF_1_NODEFLIB = 0x800
 DF_1_PIE = 0x08000000
-# The smallest page of any machine that we know; what the loader maps begins on one (dl-load.c, _dl_map_object_from_fd).
-PAGE = 4096
+# What the loader maps begins on a page (dl-load.c, _dl_map_object_from_fd): 4 KiB on every machine that we know, and on
+# these, as the kernel is built, up to 64 KiB.
+PAGE, LARGE_PAGE = 4096, 1 << 16
+LARGE_PAGED = (21, 183)  # EM_PPC64, EM_AARCH64
+# From this release on, only the page counts, and p_align no more (commit 163f625cf9).
+ALIGN_IGNORED = (2, 35)
 
 
 class ElfType(StrEnum):
@@ -45,10 +49,14 @@ class Load(NamedTuple):
     flags: int
     align: int
 
+    def aligned(self, page: int = PAGE) -> bool:
+        """Whether a loader maps it: address and offset are equal modulo the page."""
+        return (self.vaddr - self.offset) % page == 0
+
     @property
-    def aligned(self) -> bool:
-        """Whether the loader maps it: address and offset are equal modulo the page."""
-        return (self.vaddr - self.offset) % PAGE == 0 and self.align % PAGE == 0
+    def strict(self) -> bool:
+        """Whether a loader before ALIGN_IGNORED maps it: p_align is of whole pages, and address and offset equal modulo it."""
+        return self.align % PAGE == 0 and (self.vaddr - self.offset) & (self.align - 1) == 0
 
 
 class DlopenNote(NamedTuple):
@@ -64,8 +72,8 @@ class DlopenNote(NamedTuple):
 class ElfInfo:
     """The facts that the loader goes by; read from program headers alone, never from sections.
 
-    `rpath` and `runpath` are None where the tag is absent and "" where its string is empty. `refused` says why ld.so would
-    not take the file as a shared library though it is sound ELF (OS ABI, executable), "" where it would. `dynamic` is false
+    `rpath` and `runpath` are None where the tag is absent and "" where its string is empty. `refused` says why no ld.so
+    takes the file as a shared library though it is sound ELF (OS ABI, executable), "" where one does. `dynamic` is false
     for static executables and objects. It holds no symbols: `Facts.symbols` reads those, for the few that ask.
     """
 
@@ -103,8 +111,16 @@ class ElfInfo:
 
     @property
     def misaligned(self) -> tuple[Load, ...]:
-        """The PT_LOADs for which the loader says "ELF load command address/offset not page-aligned"."""
-        return tuple(load for load in self.loads if not load.aligned)
+        """The PT_LOADs that no loader maps, or none on a kernel with the large pages that the file is built for."""
+        large = self.machine in LARGE_PAGED
+        return tuple(
+            one for one in self.loads if not one.aligned(LARGE_PAGE if large and one.align >= LARGE_PAGE else PAGE)
+        )
+
+    def refused_by(self, release: tuple[int, int]) -> str:
+        """ld.so's own words where that of `release` does not take the file as a shared library, "" where it does."""
+        strict = (0, 0) < release < ALIGN_IGNORED and not all(load.strict for load in self.loads)
+        return self.refused or ("ELF load command alignment not page-aligned" if strict else "")
 
     @property
     def target(self) -> tuple[int, bool, int]:

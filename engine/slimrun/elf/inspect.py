@@ -67,7 +67,8 @@ def findings(process: Process, objects: Sequence[Loaded], *, module: bool) -> It
         for load in info.misaligned:
             text = f"the PT_LOAD at {load.offset:#x} is not aligned to the page: no loader maps it"
             yield Finding(rule="misaligned", path=one.real, text=text, level=Level.ERROR)
-        if module and info.exec_stack and linker.release >= NO_EXEC_STACK:
+        refuses = linker.release >= NO_EXEC_STACK and not process.main.hit.info.exec_stack
+        if module and info.exec_stack and refuses:
             text = f"wants an executable stack, which glibc {linker.release[0]}.{linker.release[1]} refuses"
             yield Finding(rule="executable-stack", path=one.real, text=text, level=Level.ERROR)
         for need in info.verneed:
@@ -116,4 +117,4 @@ def doubles(process: Process) -> Iterator[Finding]:
         ours = sorted(path for path in paths if ".libs/" not in path)
         if len(ours) > 1:
             text = f"{soname} is loaded a second time, beside {ours[0]}"
-            yield from (Finding(rule="double", path=path, text=text) for path in ours[1:])
+            yield from (Finding(rule="double", path=path, text=text, level=Level.ERROR) for path in ours[1:])

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from slimrun.tree.tree import TreeSource
 
 MUSL_PATH = ("/lib", "/usr/local/lib", "/usr/lib")
-LEGACY_HWCAPS_ENDED = (2, 37)  # NEWS of glibc 2.37
+# NEWS of glibc 2.33 and 2.37. Also since 2.33 does ld.so say of which release it is.
+HWCAPS_BEGAN, LEGACY_HWCAPS_ENDED = (2, 33), (2, 37)
+NAMED = re.compile(r"ld-(\d+)\.(\d+)(?:\.\d+)?\.so")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,11 @@ class Linker:
     release: tuple[int, int] = (0, 0)
 
     @property
+    def modern_hwcaps(self) -> bool:
+        """Whether glibc-hwcaps/ below a folder is searched; so it is where the release is unknown."""
+        return not (0, 0) < self.release < HWCAPS_BEGAN
+
+    @property
     def legacy_hwcaps(self) -> bool:
         """Whether tls/, haswell/ and their like below a folder are searched."""
         return (0, 0) < self.release < LEGACY_HWCAPS_ENDED
@@ -88,8 +95,14 @@ def linker_of(tree: TreeSource, program: ElfInfo, facts: Facts) -> Linker:
         dirs=dirs,
         lib=_lib_token(dirs[0]),
         platform=abi.platform,
-        release=banner.release,
+        release=banner.release if banner.release > (0, 0) or not banner.dirs else _older(path),
     )
+
+
+def _older(path: str) -> tuple[int, int]:
+    """The release of an ld.so that says none: by its name, as Debian's was until 2.33 (ld-2.31.so), or the last such."""
+    name = NAMED.fullmatch(path.rpartition("/")[2])
+    return (int(name[1]), int(name[2])) if name else (2, 32)
 
 
 def _lib_token(first: str) -> str:

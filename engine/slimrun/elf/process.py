@@ -11,10 +11,14 @@ from slimrun.elf.search import Asker
 from slimrun.elf.tokens import expand
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from slimrun.elf.info import DlopenNote
     from slimrun.elf.search import Loader, Search
 
 MUSL_RESERVED = frozenset({"c", "pthread", "rt", "m", "dl", "util", "xnet"})
+# The kernel's own object, in every process and no file.
+VDSO = frozenset({"linux-vdso.so.1", "linux-gate.so.1", "linux-vdso32.so.1", "linux-vdso64.so.1"})
 
 
 @dataclass(slots=True, eq=False)
@@ -64,8 +68,8 @@ class Process:
         # $ORIGIN of the program is of /proc/self/exe: links resolved (1.2).
         self.main = self._add(main, Asker(main.real, main.real, main.info), None)
 
-    def start(self) -> None:
-        """Load all that the program needs, its dynamic linker first."""
+    def start(self, preload: Iterable[str] = ()) -> None:
+        """Load all that the program needs: its dynamic linker and what is preloaded first."""
         linker = self.loader.linker
         info = self.main.hit.info
         if info.dynamic and linker.path and (info.interp or not info.pie):
@@ -74,6 +78,8 @@ class Process:
                 loaded = self._add(found, Asker(found.real, found.real, found.info), self.main)
                 self._name(linker.interp, loaded)
                 self.asked.append(Asked(self.main, linker.interp, loaded))
+        for name in preload:
+            self._ask(self.main, name, optional=True)
         self._drain(0)
 
     def fork(self) -> Process:
@@ -112,7 +118,8 @@ class Process:
             one = self.loaded[at]
             info = one.hit.info
             for name in (*info.needed, *info.filters):
-                self._ask(one, name)
+                if name not in VDSO:
+                    self._ask(one, name)
             for name in info.auxiliary:
                 self._ask(one, name, optional=True)
             for note in info.dlopen if self.notes else ():

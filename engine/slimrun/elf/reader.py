@@ -14,7 +14,7 @@ from elftools.elf.enums import ENUM_D_TAG, ENUM_E_MACHINE, ENUM_E_TYPE, ENUM_P_T
 
 from slimrun.elf import notes
 from slimrun.elf.image import MAGIC, MAX_COMPONENT, PT_LOAD, Image, Strings
-from slimrun.elf.info import PAGE, ElfInfo, ElfType, Load, VersionNeed, VersionRef
+from slimrun.elf.info import ElfInfo, ElfType, Load, VersionNeed, VersionRef
 from slimrun.errors import BadElf
 
 if TYPE_CHECKING:
@@ -155,9 +155,7 @@ def _refused(image: Image, kind: ElfType, loads: tuple[Load, ...], dynamic: Dyna
         return "cannot dynamically load executable"
     if kind is not ElfType.SHARED:
         return "only ET_DYN and ET_EXEC can be loaded"
-    if any(load.align % PAGE for load in loads):
-        return "ELF load command alignment not page-aligned"
-    if not all(load.aligned for load in loads):
+    if not all(load.aligned() for load in loads):
         return "ELF load command address/offset not page-aligned"
     if not loads:
         return "object file has no loadable segments"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from slimrun.elf import inspect, ldcache
 from slimrun.elf.family import is_member
+from slimrun.elf.folders import Hit
 from slimrun.elf.model import Closure, Edge, Finding, Missing, Unmet
 from slimrun.errors import BadElf
 from slimrun.tree.resolve import resolve
@@ -76,10 +77,14 @@ def missing(runs: Sequence[Run], tree: TreeSource, why_of: Callable[[Loaded, Roo
     """What nothing satisfied, each name once a file that asks for it, sorted; a PT_INTERP that does not open too."""
     lost: dict[tuple[str, str], Missing] = {}
     for run in runs:
-        main = run.process.main
+        main, loader = run.process.main, run.process.loader
         interp = main.hit.info.interp
-        if not run.module and interp and resolve(tree, interp) is None:
-            lost[interp, main.real] = Missing(name=interp, needed_by=main.real, why=run.root.why, searched=(interp,))
+        opened = loader.folders.open_path(interp, main.hit.info.target, "PT_INTERP") if interp else None
+        if not run.module and interp and not isinstance(opened, Hit):
+            fatal = "" if opened is None and resolve(tree, interp) is None else f"{interp} is no dynamic linker for it"
+            lost[interp, main.real] = Missing(
+                name=interp, needed_by=main.real, why=run.root.why, searched=(interp,), fatal=fatal
+            )
         for asked in run.process.asked:
             if asked.found is None and not asked.optional and (asked.name, asked.by.real) not in lost:
                 lost[asked.name, asked.by.real] = _missing(asked, why_of(asked.by, run.root))

@@ -7,7 +7,7 @@ from posixpath import dirname, join
 from typing import TYPE_CHECKING
 
 from slimrun.elf import ldcache, tokens
-from slimrun.elf.folders import Fatal, Folders, Hit
+from slimrun.elf.folders import HWCAPS, Fatal, Folders, Hit
 from slimrun.elf.linker import linker_of
 from slimrun.tree.entry import Kind
 
@@ -156,11 +156,8 @@ class Loader:
             folder = join(self.cwd, folder) if folder else self.cwd
         if folder not in found.searched:
             found.searched.append(folder)
-        for below in () if self.linker.musl else self.folders.capabilities(folder, legacy=self.linker.legacy_hwcaps):
-            level = below.rpartition("/")[2]
-            if self.active is not None and level not in self.active:
-                continue
-            self._take(found, self.folders.open(join(folder, below), name, target, how, level))
+        for below in self._capabilities(folder):
+            self._take(found, self.folders.open(join(folder, below), name, target, how, below.rpartition("/")[2]))
             if found.fatal is not None or found.hit is not None:
                 return True
         self._take(found, self.folders.open(folder, name, target, how))
@@ -185,7 +182,18 @@ class Loader:
             if found.hit is not None or found.fatal is not None:
                 return
 
+    def _capabilities(self, folder: str) -> list[str]:
+        linker, active = self.linker, self.active
+        if linker.musl:
+            return []
+        every = self.folders.capabilities(folder, modern=linker.modern_hwcaps, legacy=linker.legacy_hwcaps)
+        return [
+            below for below in every if active is None or {*below.removeprefix(f"{HWCAPS}/").split("/")} <= {*active}
+        ]
+
     def _take(self, found: Search, result: Hit | Fatal | None) -> None:
+        if isinstance(result, Hit) and (words := result.info.refused_by(self.linker.release)):
+            result = Fatal(result.path, words)
         if isinstance(result, Fatal):
             found.fatal = result
         elif result is not None and result.hwcaps and self.active is None:

@@ -29,6 +29,12 @@ def library_path(env: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(re.split("[:;]", text)) if text else ()
 
 
+def preloads(env: Mapping[str, str]) -> tuple[str, ...]:
+    """What an image's environment has every program load beside what it needs."""
+    found = re.split("[: ]", env.get("LD_PRELOAD", "")) + env.get("LD_AUDIT", "").split(":")
+    return tuple(dict.fromkeys(name for name in found if name))
+
+
 def folders(text: str | None, path: str, linker: Linker, *, separators: str = ":") -> tuple[str, ...]:
     """The folders of an RPATH, RUNPATH or LD_LIBRARY_PATH that the file at `path` says; "" means the working folder.
 

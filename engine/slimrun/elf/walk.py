@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from slimrun.tree.tree import TreeSource
 
 PRELOAD = "/etc/ld.so.preload"
+SETUID_OR_SETGID = 0o6000
 
 
 def reason(one: Loaded, root: Root, known: Callable[[Loaded], Why | None] = lambda _: None) -> Why:
@@ -59,11 +60,12 @@ class Walk:
         facts: Facts,
         *,
         library_path: tuple[str, ...] = (),
+        preload: tuple[str, ...] = (),
         provide: Provide | None = None,
         before: Callable[[Root, Hit], None] | None = None,
         planned: dict[str, str] | None = None,
     ) -> None:
-        self.tree, self.facts, self.library_path = tree, facts, library_path
+        self.tree, self.facts, self.library_path, self.preload = tree, facts, library_path, preload
         self.findings: list[Finding] = []
         self.folders = Folders(tree, facts)
         self.extra: Extra | None = None
@@ -97,12 +99,17 @@ class Walk:
             return None
         if self._before is not None:
             self._before(root, hit)
-        loader = Loader.of(self.tree, hit.info, self.facts, library_path=self.library_path, folders=self.folders)
+        # Run by another user than its owner, such a program is told nothing by its environment.
+        secure = bool(hit.entry.mode & SETUID_OR_SETGID)
+        path = () if secure else self.library_path
+        loader = Loader.of(self.tree, hit.info, self.facts, library_path=path, folders=self.folders)
         loader.planned = self._planned
         process = Process(loader, hit, self._provide)
-        process.start()
-        for name in self._preloaded():
-            process.open_name(name, optional=True)
+        names = (*(() if secure else self.preload), *self._preloaded())
+        process.start(names)
+        for name in (name for name in names if process.provider(name) is None):
+            text = f"is to load {name} before all else, which is not there: the loader complains of it at every start"
+            self._finding("preload-absent", root.path, text, Level.WARNING)
         return process
 
     def _preloaded(self) -> list[str]:
@@ -142,5 +149,5 @@ class Walk:
         # A script is a root of its interpreter's, not ours.
         return Hit(root.path, found.path, found.entry, info, found.links, "root") if info is not None else None
 
-    def _finding(self, rule: str, path: str, text: str) -> None:
-        self.findings.append(Finding(rule=rule, path=path, text=text, level=Level.ERROR))
+    def _finding(self, rule: str, path: str, text: str, level: Level = Level.ERROR) -> None:
+        self.findings.append(Finding(rule=rule, path=path, text=text, level=level))
