@@ -72,7 +72,8 @@ class Edge:
 class Missing:
     """A library that neither the output nor any supply has.
 
-    `searched` are the output's folders; `fatal` holds the loader's words where a candidate ended the search.
+    `searched` are the output's folders; `fatal` holds the loader's words where a candidate ended the search. `late`: a module
+    asks for it, before which others may have been loaded.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Missing:
     why: Why
     searched: tuple[str, ...] = ()
     fatal: str = ""
+    late: bool = False
 
     def __str__(self) -> str:
         reason = self.fatal or f"nothing in {', '.join(self.searched) or 'any folder'}"

@@ -87,7 +87,7 @@ def missing(runs: Sequence[Run], tree: TreeSource, why_of: Callable[[Loaded, Roo
             )
         for asked in run.process.asked:
             if asked.found is None and not asked.optional and (asked.name, asked.by.real) not in lost:
-                lost[asked.name, asked.by.real] = _missing(asked, why_of(asked.by, run.root))
+                lost[asked.name, asked.by.real] = _missing(asked, why_of(asked.by, run.root), late=run.module)
     yield from (lost[key] for key in sorted(lost))
 
 
@@ -117,8 +117,8 @@ def found(runs: Iterable[Run]) -> Iterator[Finding]:
 
 
 def elsewhere(tree: Tree, lost: Sequence[Missing], facts: Facts) -> dict[str, str]:
-    """Of missing names, those that a file of `tree` has as its own or as its SONAME: another package may load it first."""
-    names = {one.name for one in lost}
+    """Of names that modules miss, those that a file of `tree` has, or has as its SONAME: another module may load it first."""
+    names = {one.name for one in lost if one.late} - {one.name for one in lost if not one.late}
     places: dict[str, str] = {}
     for path, entry in tree.files() if names else ():
         base = path.rpartition("/")[2]
@@ -147,11 +147,11 @@ def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(set(findings), key=lambda one: (one.level, one.path, one.rule, one.text)))
 
 
-def _missing(asked: Asked, why: Why) -> Missing:
+def _missing(asked: Asked, why: Why, *, late: bool) -> Missing:
     search = asked.search
     searched = tuple(search.searched) if search is not None else ()
     fatal = f"{search.fatal.path}: {search.fatal.text}" if search is not None and search.fatal is not None else ""
-    return Missing(name=asked.name, needed_by=asked.by.real, why=why, searched=searched, fatal=fatal)
+    return Missing(name=asked.name, needed_by=asked.by.real, why=why, searched=searched, fatal=fatal, late=late)
 
 
 def _unmet_key(one: Unmet) -> tuple[str, str, str, str]:
