@@ -95,14 +95,15 @@ def test_titles_of_a_full_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", {"level": "small", "strip": True, "library_path": None}),
+        ("", {"level": "small", "strip": True, "environ": ()}),
         ("prune: {level: none}", {"level": "none", "strip": False}),
         ("prune: {level: safe}", {"level": "safe", "strip": False}),
         ("prune: {level: tiny}", {"level": "tiny", "strip": True}),
         ("prune: {level: safe, strip: true}", {"level": "safe", "strip": True}),
         ("prune: {strip: false}", {"level": "small", "strip": False}),
-        ('image: {env: {LD_LIBRARY_PATH: ""}}', {"library_path": ""}),
-        ('image: {env: {LD_LIBRARY_PATH: "/a:/b;/c"}}', {"library_path": "/a:/b;/c"}),
+        ('image: {env: {LD_LIBRARY_PATH: ""}}', {"environ": (("LD_LIBRARY_PATH", ""),)}),
+        ('image: {env: {LD_LIBRARY_PATH: "/a:/b;/c"}}', {"environ": (("LD_LIBRARY_PATH", "/a:/b;/c"),)}),
+        ("image: {env: {PATH: /x, LD_PRELOAD: libx.so}}", {"environ": (("LD_PRELOAD", "libx.so"),)}),
     ],
 )
 def test_pruning(text: str, expected: dict[str, Any], tmp_path: Path) -> None:

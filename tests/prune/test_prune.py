@@ -247,8 +247,15 @@ def test_library_path_is_the_runtime_s_unless_the_recipe_has_one(
     """As the engine merges the two: what the runtime has there is not brought a second time."""
     base = tree({**RUNTIME, "/opt/lib/libssl.so.3": shared(soname="libssl.so.3", needs=("libc.so.6",))})
     env = () if inherited is None else (("LD_LIBRARY_PATH", inherited),)
-    given = prune(base=base, base_env=env, library_path=own)
+    given = prune(base=base, base_env=env, environ=() if own is None else (("LD_LIBRARY_PATH", own),))
     assert (f"{LIB}/libssl.so.3" not in layer(given, "python")) is found
+
+
+def test_what_the_environment_preloads_comes_along() -> None:
+    assert f"{LIB}/libunused.so.1" not in layer(prune(), "python")
+    given = prune(environ=(("LD_PRELOAD", "libunused.so.1"),))
+    assert f"{LIB}/libunused.so.1" in layer(given, "python")
+    assert given.closure.missing == ()
 
 
 def test_programs_of_files_are_roots() -> None:

@@ -6,6 +6,9 @@ import re
 from posixpath import dirname
 from typing import TYPE_CHECKING
 
+# What ld.so heeds of the environment.
+HEEDED = frozenset({"LD_LIBRARY_PATH", "LD_PRELOAD", "LD_AUDIT"})
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

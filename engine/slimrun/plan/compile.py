@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from slimrun.elf.tokens import HEEDED
 from slimrun.errors import BUILT_IN
 from slimrun.plan.steps import (
     CopyFiles,
@@ -185,7 +186,7 @@ def _prune(recipe: Recipe) -> Step:
         drop=prune.drop,
         libraries=prune.libraries,
         strip=prune.level in _STRIPPING if prune.strip is None else prune.strip,
-        library_path=dict(recipe.image.env).get("LD_LIBRARY_PATH"),
+        environ=tuple(pair for pair in recipe.image.env if pair[0] in HEEDED),
     )
 
 

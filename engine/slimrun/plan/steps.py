@@ -9,7 +9,7 @@ from slimrun.errors import BUILT_IN
 
 if TYPE_CHECKING:
     from slimrun.errors import Where
-    from slimrun.recipe.model import FileCopy, Glob, Image, Level, Text, VerifyRun, Wheel
+    from slimrun.recipe.model import FileCopy, Glob, Image, Level, Pairs, Text, VerifyRun, Wheel
     from slimrun.recipe.policy import Rule
 
 
@@ -96,7 +96,7 @@ class CopyFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PruneTree:
-    """Keep what is needed, and say why; `library_path` is the recipe's LD_LIBRARY_PATH, None where the runtime's own counts."""
+    """Keep what is needed, and say why; `environ` is what of the recipe's image.env the loader heeds."""
 
     level: Level
     level_where: Where
@@ -104,7 +104,7 @@ class PruneTree:
     drop: tuple[Glob, ...] = ()
     libraries: tuple[Text, ...] = ()
     strip: bool = False
-    library_path: str | None = None
+    environ: Pairs = ()
 
     def __str__(self) -> str:
         return f"level {self.level}"

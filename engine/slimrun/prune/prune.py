@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from slimrun.elf.closure import close
 from slimrun.elf.model import Closure, Extra, FamilyChoice, Missing, Root, Supply
-from slimrun.elf.tokens import library_path
+from slimrun.elf.tokens import library_path, preloads
 from slimrun.plan.part import Part
 from slimrun.prune.choice import Choice, must_match
 from slimrun.prune.dpkg import records
@@ -80,11 +80,11 @@ def prune_trees(
         Supply(name=build.supply_name, tree=choice.supply(supply)),
     )
 
-    given = () if rules.library_path is None else (("LD_LIBRARY_PATH", rules.library_path),)
-    folders = library_path(dict((*base_env, *given)))
+    environ = dict((*base_env, *rules.environ))
 
     def closed(output: Tree, roots: tuple[Root, ...], also: tuple[Extra, ...]) -> Closure:
-        return close(output, roots, supplies, facts=facts, library_path=folders, also=also)
+        path, preload = library_path(environ), preloads(environ)
+        return close(output, roots, supplies, facts=facts, library_path=path, preload=preload, also=also)
 
     own = _settle(
         build, choice, choice.selection(build, supply), lambda tree, roots: closed(base.merge(tree), roots, also)

@@ -11,7 +11,7 @@ from slimrun.backend.base import Limits, NotRun, Ran
 from slimrun.elf.closure import check
 from slimrun.elf.decision import decided
 from slimrun.elf.model import Finding, Level, Unmet
-from slimrun.elf.tokens import library_path
+from slimrun.elf.tokens import library_path, preloads
 from slimrun.errors import MissingLibrary, VerifyFailed, Where
 from slimrun.tree.entry import Kind
 
@@ -83,6 +83,7 @@ def static_checks(
         pruned.roots,
         facts=facts,
         library_path=library_path(dict(assembled.config.env)),
+        preload=preloads(dict(assembled.config.env)),
         also=pruned.also,
     )
     family = [text] if (text := decided(pruned.closure.family)) else []
