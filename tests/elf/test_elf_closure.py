@@ -254,3 +254,31 @@ def test_deep_chain_and_cycle_come_to_an_end(kit: Kit) -> None:
     pulled, _ = closed(Tree(), {"/app/prog": kit.program("2.36", ["lib0.so"])}, supply.merge(Tree(libs)))
     assert len([one for one in pulled.pulled if one.path in libs]) == depth
     assert [one.name for one in pulled.missing] == ["libnone.so"]
+
+
+def test_library_whose_file_has_another_name_than_it_calls_itself(kit: Kit) -> None:
+    """ldconfig would link libq.so.1; the cache that is written says where it is instead."""
+    other, needs = kit.library("libq.so.1"), kit.library("", needs=["libq.so.1"])
+    odd = {f"{MULTI}/libreal-9.so": other, f"{MULTI}/libreal-10.so": kit.library("libq.so.1", "2.31")}
+    program = {"/app/prog": kit.program("2.36"), "/site/ext.so": needs}
+    base = merged(kit.glibc("2.36"))
+    for output, supply in ((base.merge(Tree(odd)), Tree()), (Tree(), base.merge(Tree(odd)))):
+        closure, final = closed(output, program, supply, modules=["/site/ext.so"])
+        assert closure.missing == ()
+        (line,) = closure.cached
+        found = final.resolve(line.path)
+        assert found is not None
+        assert (line.name, line.flags, found.path) == ("libq.so.1", 0x303, f"{MULTI}/libreal-10.so")
+        assert "only-if-loaded-before" not in {one.rule for one in closure.findings}
+
+
+def test_library_of_the_output_that_only_ldconfig_would_find(kit: Kit) -> None:
+    """A library that `files` brought to /usr/local/lib, which the builder's ld.so.conf names."""
+    selection = {
+        "/app/prog": kit.program("2.36", ["libmine.so"]),
+        "/usr/local/lib/libmine.so": kit.library("libmine.so"),
+    }
+    supply = merged(kit.glibc("2.36")).merge(Tree({"/etc/ld.so.conf": file(b"/usr/local/lib\n")}))
+    closure, _ = closed(Tree(), selection, supply)
+    assert closure.missing == ()
+    assert closure.cached == (ldcache.Cached("libmine.so", "/usr/local/lib/libmine.so", 0x303),)

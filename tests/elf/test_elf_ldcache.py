@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import shutil
@@ -10,11 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from elf_bench import HostTree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slimrun.elf import ldcache
+from slimrun.elf.facts import Facts
 from slimrun.elf.ldcache import Cached
+from slimrun.elf.sonames import as_ldconfig
 from slimrun.tree.entry import file, link
 from slimrun.tree.tree import Tree
 
@@ -78,6 +82,38 @@ def test_ldconfig_accepts_ours(tmp_path: Path) -> None:
     assert shown.stderr == ""
     assert shown.stdout.startswith(f"{len(NAMES) + 1} libs found")
     assert 'libz.so.1 (libc6,x86-64, hwcap: "x86-64-v3") => /opt/x86-64-v3/libz.so.1' in shown.stdout
+
+
+def test_what_ldconfig_makes_of_folders(bench: Bench) -> None:
+    """Names and SONAMEs, the highest version, the first folder; links are followed, other names and machines left out."""
+    if LDCONFIG is None:
+        pytest.skip("no ldconfig here")
+    for path, soname in (
+        ("one/libreal-9.so", "libq.so.1"),
+        ("one/libreal-10.so", "libq.so.1"),
+        ("one/libplain.so.2", "libplain.so.2"),
+        ("one/libother.so.3.1", "libother.so.3"),
+        ("one/ext.so", "libext.so"),
+        ("two/libplain.so.2.5", "libplain.so.2"),
+        ("two/libtwo.so", ""),
+        ("two/libreal-11.so", "libq.so.1"),
+    ):
+        bench.lib(path, soname=soname)
+    (bench / "one/libother.so.3").symlink_to("libother.so.3.1")
+    (bench / "two/libgone.so").symlink_to("nowhere.so")
+    (bench / "two/libtext.so").write_text("INPUT(libtwo.so)")
+    arm = bytearray((bench / "two/libtwo.so").read_bytes())
+    arm[18:20] = b"\xb7\x00"
+    (bench / "two/libarm.so").write_bytes(arm)
+    (bench / "etc").mkdir()
+    (bench / "etc/ld.so.conf").write_text("/one\n/two\n")
+    ours = as_ldconfig(HostTree(str(bench.work)), ("/one", "/two"), (64, True, 62), Facts())
+    subprocess.run([LDCONFIG, "-r", str(bench.work)], check=True, capture_output=True)
+    lines = [one for one in ldcache.read((bench / "etc/ld.so.cache").read_bytes()) if one.flags == 0x303]
+    assert {one.name: os.path.realpath(f"{bench.work}{one.path}") for one in reversed(lines)}.items() <= {
+        name: os.path.realpath(f"{bench.work}{path}") for name, path in ours.items()
+    }.items()
+    assert {one.name for one in lines} >= {"libq.so.1", "libplain.so.2", "libother.so.3", "libtwo.so"}
 
 
 def test_loader_accepts_ours(bench: Bench, chroot: Callable[[dict[str, Path]], Chroot]) -> None:

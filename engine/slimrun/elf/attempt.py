@@ -5,10 +5,13 @@ from __future__ import annotations
 from posixpath import basename, dirname, join
 from typing import TYPE_CHECKING
 
+from slimrun.elf import ldconf
 from slimrun.elf.better import Chooser
 from slimrun.elf.family import is_member
 from slimrun.elf.linker import is_musl
 from slimrun.elf.model import Finding, Level, Pulled
+from slimrun.elf.search import Search
+from slimrun.elf.sonames import as_ldconfig
 from slimrun.elf.versions import Verdict, compare, need_of
 from slimrun.elf.view import View, lead, place
 from slimrun.elf.walk import Run, Walk, reason
@@ -24,7 +27,6 @@ if TYPE_CHECKING:
     from slimrun.elf.info import ElfInfo
     from slimrun.elf.model import Extra, Root
     from slimrun.elf.process import Loaded, Process
-    from slimrun.elf.search import Search
     from slimrun.elf.supplier import Suppliers
     from slimrun.tree.entry import Entry
     from slimrun.tree.tree import Tree
@@ -58,6 +60,7 @@ class Attempt:
         self.runs: list[Run] = []
         self.findings: list[Finding] = []
         self._origins: dict[str, tuple[int, str]] = {}
+        self._sonames: tuple[int, dict[str, str]] = (-1, {})
         self._whys: dict[str, Why] = {}
         self._chooser = Chooser(suppliers, facts)
         self._walk = Walk(self.view, facts)
@@ -139,7 +142,26 @@ class Attempt:
             if need is None or compare(need, there.hit.info).verdict not in (Verdict.UNMET, Verdict.ABORT):
                 return self._pull(process, by, name, number, there)
             second = second or (number, there.hit, there)
-        return second is not None and not optional and self._pull(process, by, name, second[0], second[2])
+        if second is None:
+            return "/" not in name and self._link(process, by, name)
+        return not optional and self._pull(process, by, name, second[0], second[2])
+
+    def _link(self, process: Process, by: Loaded, name: str) -> bool:
+        """Find a library as ldconfig would have it found, in the output first: the cache of that is ours to write."""
+        linker, target = process.loader.linker, process.main.hit.info.target
+        if linker.musl or name in self.planned:
+            return False
+        if self._sonames[0] != self.view.changes:
+            folders = (*(ldconf.folders(self.view) or self.suppliers.conf()), *linker.dirs)
+            self._sonames = self.view.changes, as_ldconfig(self.view, folders, target, self.facts)
+        if name in self._sonames[1]:
+            self.planned[name] = self._sonames[1][name]
+            return True
+        for number in range(len(self.suppliers.supplies)):
+            hit = self.suppliers.linked(number, name, process.main.hit.info)
+            if hit is not None and self.allowed(name, number, process):
+                return self._pull(process, by, name, number, Search(hit=hit))
+        return False
 
     def _pull(self, process: Process, by: Loaded, name: str, number: int, there: Search) -> bool:
         supply = self.suppliers.supplies[number]

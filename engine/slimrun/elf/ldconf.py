@@ -45,9 +45,14 @@ def names(tree: TreeSource, where: tuple[str, ...], flags: int) -> dict[str, lis
     for folder in where:
         real = resolve(tree, folder)
         for name in tree.children(real.path) if real is not None else ():
-            if ".so" in name and (name.startswith(("lib", "ld-"))):
+            if is_library(name):
                 result.setdefault(name, [Cached(name, join(folder, name), flags)])
     return result
+
+
+def is_library(name: str) -> bool:
+    """Whether ldconfig looks at a file of this name."""
+    return ".so" in name and name.startswith(("lib", "ld-"))
 
 
 def _glob(tree: TreeSource, pattern: str) -> list[str]:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from slimrun.elf import ldcache, ldconf
 from slimrun.elf.family import family_of
+from slimrun.elf.folders import Hit
 from slimrun.elf.search import Asker, Loader, Search
+from slimrun.elf.sonames import as_ldconfig
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +29,7 @@ class Suppliers:
         self.supplies, self.facts = tuple(supplies), facts
         self._loaders: dict[tuple[int, Target], Loader] = {}
         self._families: dict[tuple[int, Target], Family | None] = {}
+        self._sonames: dict[tuple[int, Target], dict[str, str]] = {}
 
     def loader(self, number: int, program: ElfInfo) -> Loader:
         """The loader that `program` would get in a supply.
@@ -47,6 +50,23 @@ class Suppliers:
                 loader.cache = ldconf.names(self.supplies[number].tree, folders, ldcache.flags_of(program))
             self._loaders[key] = loader
         return self._loaders[key]
+
+    def conf(self) -> tuple[str, ...]:
+        """The folders of the first /etc/ld.so.conf among the supplies'."""
+        return next((found for supply in self.supplies if (found := ldconf.folders(supply.tree))), ())
+
+    def linked(self, number: int, name: str, program: ElfInfo) -> Hit | None:
+        """The library of a supply that ldconfig would find for `name`; where it was run, there is nothing more to find."""
+        loader = self.loader(number, program)
+        if loader.linker.musl or self.supplies[number].tree.stat(ldcache.PATH) is not None:
+            return None
+        key = (number, (program.interp, *program.target))
+        if key not in self._sonames:
+            dirs = (*ldconf.folders(loader.tree), *loader.linker.dirs)
+            self._sonames[key] = as_ldconfig(loader.tree, dirs, program.target, self.facts)
+        path = self._sonames[key].get(name)
+        found = loader.folders.open_path(path, program.target, "cache") if path else None
+        return found if isinstance(found, Hit) else None
 
     def family(self, number: int, program: ElfInfo) -> Family | None:
         """The glibc set of a supply, as `program` would meet it."""
