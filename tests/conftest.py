@@ -32,6 +32,8 @@ SLOW = (
     "debian/test_unpack",
     "elf/test_elf_closure",
     "elf/test_elf_host",
+    "elf/test_elf_musl",
+    "elf/test_elf_preload",
     "elf/test_elf_reader",
     "elf/test_elf_releases",
     "elf/test_elf_run",

@@ -7,7 +7,7 @@ PACKAGES=(
   docker.io docker-registry iproute2 iptables
   postgresql openssl
   mmdebstrap busybox-static
-  gcc libc6-dev binutils make git curl ca-certificates xz-utils
+  gcc libc6-dev musl binutils make git curl ca-certificates xz-utils
   skopeo umoci bubblewrap gpgv
 )
 # The project needs Python 3.11 with venv, whoever made it.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from elf_kit import LIBC, LINE, MULTI, Kit, closed, merged, paths
 
 from slimrun.elf import ldcache
-from slimrun.elf.closure import Facts, Finding, Root, check
+from slimrun.elf.closure import Facts, Finding, Level, Root, check
 from slimrun.tree.entry import file, link
 from slimrun.tree.tree import Tree
 
@@ -128,3 +129,13 @@ def test_musl_program(kit: Kit) -> None:
     mixed = {"/app/prog": file(program.read_bytes()), "/x/ext.so": kit.library("", "2.36")}
     closure, _ = closed(Tree(), mixed, supply, modules=["/x/ext.so"])
     assert "mixed-libc" in {one.rule for one in closure.findings}
+
+
+@pytest.mark.parametrize("name", ["libc.musl-x86_64.so.1", "libc.so"])
+def test_module_for_musl_under_glibc(name: str, kit: Kit) -> None:
+    """Refused even where a file of that name is there: two libcs in one process."""
+    ext = {"/x/ext.so": kit.library("", needs=[name]), f"{MULTI}/{name}": kit.library(name)}
+    closure, _ = closed(merged(kit.glibc("2.36")), {"/app/prog": kit.program("2.36"), **ext}, modules=["/x/ext.so"])
+    (finding,) = [one for one in closure.findings if one.rule == "mixed-libc"]
+    assert (finding.level, finding.path) == (Level.ERROR, "/x/ext.so")
+    assert f"needs {name}" in finding.text

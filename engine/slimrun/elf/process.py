@@ -117,10 +117,11 @@ class Process:
         while at < len(self.loaded):
             one = self.loaded[at]
             info = one.hit.info
-            for name in (*info.needed, *info.filters):
-                if name not in VDSO:
+            musl = self.loader.linker.musl  # which knows neither filters nor the kernel's object by its name
+            for name in info.needed if musl else (*info.needed, *info.filters):
+                if musl or name not in VDSO:
                     self._ask(one, name)
-            for name in info.auxiliary:
+            for name in () if musl else info.auxiliary:
                 self._ask(one, name, optional=True)
             for note in info.dlopen if self.notes else ():
                 self._note(one, note)
@@ -137,7 +138,8 @@ class Process:
                 self.asked.append(replace(asked[0], optional=False))
 
     def _ask(self, by: Loaded, name: str, *, optional: bool = False) -> Asked:
-        wanted = expand(name, dirname(by.asker.path), self.loader.linker)
+        linker = self.loader.linker
+        wanted = name if linker.musl else expand(name, dirname(by.asker.path), linker)
         known = self._by_name.get(wanted) or self._reserved(wanted)
         search = None
         if known is None:
@@ -149,7 +151,8 @@ class Process:
                 if known is None:
                     asker = Asker.below(by.asker, search.hit.path, search.hit.real, search.hit.info)
                     known = self._add(search.hit, asker, by)
-                self._name(wanted, known)
+                if not linker.musl or "/" not in wanted:
+                    self._name(wanted, known)
                 for variant in search.variants:
                     self._add_variant(variant, by)
         asked = Asked(by, wanted, known, search, optional)
@@ -160,16 +163,15 @@ class Process:
         """musl answers for libc and its old parts itself."""
         if not self.loader.linker.musl or not name.startswith("lib"):
             return None
-        stem = name[3:].partition(".")[0]
-        return self._by_name.get(self.loader.linker.interp) if stem in MUSL_RESERVED else None
+        stem, dot, _ = name[3:].partition(".")
+        return self._by_name.get(self.loader.linker.interp) if dot and stem in MUSL_RESERVED else None
 
     def _add(self, hit: Hit, asker: Asker, why: Loaded | None) -> Loaded:
         loaded = Loaded(hit, asker, why)
         self.loaded.append(loaded)
         self._by_file[_identity(hit)] = loaded
-        if self.loader.linker.musl:
-            self._name(hit.path.rpartition("/")[2], loaded)
-        else:
+        # musl knows an object by the name that it was searched by, and by none where it was not.
+        if not self.loader.linker.musl:
             self._name(hit.path, loaded)
             if hit.info.soname:
                 self._name(hit.info.soname, loaded)

@@ -6,6 +6,7 @@ import re
 from posixpath import dirname
 from typing import TYPE_CHECKING
 
+MUSL_TOKEN = re.compile(r"\$(?:ORIGIN|\{ORIGIN\})")
 # What ld.so heeds of the environment.
 HEEDED = frozenset({"LD_LIBRARY_PATH", "LD_PRELOAD", "LD_AUDIT"})
 
@@ -46,6 +47,16 @@ def folders(text: str | None, path: str, linker: Linker, *, separators: str = ":
     if not text:
         return ()
     origin = dirname(path)
+    if linker.musl:
+        return _musl_folders(text, origin)
     parts = re.split(f"[{separators}]", text)
     expanded = (expand(part, origin, linker) for part in parts)
     return tuple(dict.fromkeys((part.rstrip("/") or "/") if part else "" for part in expanded))
+
+
+def _musl_folders(text: str, origin: str) -> tuple[str, ...]:
+    """As musl's fixup_rpath and path_open: by prefix, any other token voids the whole, and what is empty is nothing."""
+    if text.count("$") != len(MUSL_TOKEN.findall(text)):
+        return ()
+    parts = re.split(r"[:\n]", MUSL_TOKEN.sub(lambda _: origin, text))
+    return tuple(dict.fromkeys(part for part in parts if part))
