@@ -32,6 +32,7 @@ SLOW = (
     "debian/test_unpack",
     "elf/test_elf_closure",
     "elf/test_elf_host",
+    "elf/test_elf_matrix",
     "elf/test_elf_musl",
     "elf/test_elf_preload",
     "elf/test_elf_reader",

@@ -9,7 +9,7 @@ from elf_kit import LD, LIBC, LINE, MULTI, Kit, busybox, closed, least_library, 
 
 from slimrun.elf import ldcache
 from slimrun.elf.closure import Closure, Extra, Facts, FamilyChoice, Root, check, close
-from slimrun.tree.entry import file, link
+from slimrun.tree.entry import Entry, file, link
 from slimrun.tree.tree import Tree
 from slimrun.why import Why
 
@@ -175,6 +175,62 @@ def test_library_of_the_base_without_versions_goes_by_symbols(kit: Kit, has: tup
     selection = {"/app/prog": kit.program("2.36", ["libask.so"]), f"{MULTI}/libask.so": ask}
     closure, _ = closed(base, selection, supply)
     assert bool(closure.pulled) is pulls
+
+
+def over_a_base(kit: Kit, *, old: Entry, new: Entry, own: Entry, ask: Entry) -> Closure:
+    """A base with a library and a file of its own that needs it, a supply with another copy, and a module that asks for it."""
+    base = merged(kit.glibc("2.36"), **{"libv.so.1": old, "libown.so": own})
+    selection = {"/app/prog": kit.program("2.36", ["libask.so"]), f"{MULTI}/libask.so": ask}
+    return closed(base, selection, merged(kit.glibc("2.36"), **{"libv.so.1": new}))[0]
+
+
+def test_a_symbol_that_a_version_got_later(kit: Kit) -> None:
+    """Both copies have the version, one of them a symbol more: versions alone would not tell."""
+    closure = over_a_base(
+        kit,
+        old=kit.offering("libv.so.1", "V1"),
+        new=kit.offering("libv.so.1", "V1", symbols=["late"]),
+        own=kit.asking("libown.so", "libv.so.1", "V1"),
+        ask=kit.asking("libask.so", "libv.so.1", "V1", symbols=["late"]),
+    )
+    assert paths(closure) == [f"{MULTI}/libv.so.1"]
+    assert (closure.unmet, closure.findings) == ((), ())
+
+
+def test_a_copy_that_the_base_s_own_files_could_not_use(kit: Kit) -> None:
+    """It is left out, and both the lack and the reason are said."""
+    own = kit.asking("libown.so", "libv.so.1", "V0", "V1")
+    ask = kit.asking("libask.so", "libv.so.1", "V1", "V2")
+    old, new = kit.offering("libv.so.1", "V0", "V1"), kit.offering("libv.so.1", "V1", "V2")
+    closure = over_a_base(kit, old=old, new=new, own=own, ask=ask)
+    assert closure.pulled == ()
+    (unmet,) = closure.unmet
+    assert (unmet.version, unmet.by, unmet.symbol) == ("V2", f"{MULTI}/libask.so", False)
+    assert [step.text for step in unmet.why.chain()] == ["libask.so is needed by /app/prog", "the recipe says so"]
+    (finding,) = closure.findings
+    assert str(finding) == (
+        f"{MULTI}/libv.so.1: the copy of supply 0 has what {MULTI}/libask.so needs, but not V0, which {MULTI}/libown.so needs"
+        " [copy-not-taken]"
+    )
+
+
+def test_a_symbol_that_only_a_copy_has_which_cannot_be_taken(kit: Kit) -> None:
+    own = kit.asking("libown.so", "libv.so.1", symbols=["early"])
+    ask = kit.asking("libask.so", "libv.so.1", symbols=["late"])
+    old, new = (kit.offering("libv.so.1", symbols=[name]) for name in ("early", "late"))
+    closure = over_a_base(kit, old=old, new=new, own=own, ask=ask)
+    assert closure.pulled == ()
+    assert [str(one) for one in closure.unmet] == [
+        f"{MULTI}/libask.so needs late of libv.so.1, and {MULTI}/libv.so.1 does not offer it"
+    ]
+    assert closure.unmet[0].symbol
+    assert [one.rule for one in closure.findings] == ["copy-not-taken"]
+    # Where another object of the process has it, nothing is lacking.
+    other = kit.offering("libother.so", symbols=["late"])
+    base = merged(kit.glibc("2.36"), **{"libv.so.1": old, "libown.so": own, "libother.so": other})
+    selection = {"/app/prog": kit.program("2.36", ["libask.so", "libother.so"]), f"{MULTI}/libask.so": ask}
+    closure, _ = closed(base, selection, merged(kit.glibc("2.36"), **{"libv.so.1": new}))
+    assert (closure.unmet, closure.findings) == ((), ())
 
 
 def test_wheel_with_its_own_libraries_needs_nothing(kit: Kit) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
-import errno
 import os
 import random
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.openat2 import openat2
 
 from slimrun.tree.entry import Entry, file, folder, link
 from slimrun.tree.resolve import MAX_LINKS, resolve
@@ -17,29 +16,8 @@ from slimrun.tree.tree import Tree
 if TYPE_CHECKING:
     from pathlib import Path
 
-OPENAT2 = 437  # the same number on every machine that Linux added it to (5.6)
-RESOLVE_NO_MAGICLINKS, RESOLVE_IN_ROOT = 0x02, 0x10
 THICKETS, PATHS = 20, 1000
 NAMES = ["a", "b", "c", "d", "lib", "usr"]
-
-
-class How(ctypes.Structure):
-    """struct open_how."""
-
-    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
-
-
-def openat2(root: int, path: str) -> int:
-    """A descriptor of what `path` leads to below `root`, or minus the error number."""
-    how = How(os.O_PATH | os.O_CLOEXEC, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
-    libc = ctypes.CDLL(None, use_errno=True)
-    while True:
-        number: int = libc.syscall(OPENAT2, root, path.encode(), ctypes.byref(how), ctypes.sizeof(how))
-        if number >= 0:
-            return number
-        # A rename or mount anywhere on the machine, while `..` was followed: the kernel asks to try again.
-        if ctypes.get_errno() != errno.EAGAIN:
-            return -ctypes.get_errno()
 
 
 def grow(chance: random.Random) -> dict[str, Entry]:

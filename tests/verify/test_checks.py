@@ -17,7 +17,7 @@ from slimrun.backend.assembled import Assembled
 from slimrun.backend.base import NotRun, Ran
 from slimrun.cache.store import Cache
 from slimrun.elf.facts import Facts
-from slimrun.elf.model import Closure, FamilyChoice, FamilyDecision, Missing, Root, Unmet
+from slimrun.elf.model import Closure, FamilyChoice, FamilyDecision, Finding, Missing, Root, Unmet
 from slimrun.errors import MissingLibrary, VerifyFailed, Where
 from slimrun.oci.config import Config
 from slimrun.oci.layer import Layer
@@ -116,6 +116,19 @@ def test_a_glibc_that_was_replaced_is_a_warning() -> None:
     (warning,) = static(closure=Closure(family=family))[1]
     assert warning.startswith("the runtime's glibc (old) is replaced")
     assert warning.endswith("by new of x: /usr/bin/python3 needs GLIBC_2.36 of libc.so.6")
+
+
+def test_a_symbol_that_is_known_to_be_lacking_fails() -> None:
+    """Known from the copy that a supply has: the finished tree alone does not show it."""
+    unmet = Unmet(version="late", library="libv.so.1", by="/a.so", provider="/libv.so.1", why=WHY, symbol=True)
+    note = Finding(rule="copy-not-taken", path="/libv.so.1", text="the copy of x has it, but not early, which /b needs")
+    with pytest.raises(MissingLibrary) as caught:
+        static(closure=Closure(unmet=(unmet,), findings=(note,)))
+    assert caught.value.message.splitlines() == [
+        "/a.so needs late of libv.so.1, and /libv.so.1 does not offer it",
+        "      because python.image: x (x.yaml:1:1)",
+        "/libv.so.1: the copy of x has it, but not early, which /b needs [copy-not-taken]",
+    ]
 
 
 def test_the_image_s_own_library_path_counts() -> None:

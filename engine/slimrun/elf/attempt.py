@@ -15,12 +15,13 @@ from slimrun.elf.sonames import as_ldconfig
 from slimrun.elf.versions import Verdict, compare, need_of
 from slimrun.elf.view import View, lead, place
 from slimrun.elf.walk import Run, Walk, reason
+from slimrun.errors import BadElf
 from slimrun.tree.entry import Kind
 from slimrun.tree.resolve import resolve
 from slimrun.why import Why
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from slimrun.elf.facts import Facts
     from slimrun.elf.folders import Hit
@@ -62,7 +63,7 @@ class Attempt:
         self._origins: dict[str, tuple[int, str]] = {}
         self._sonames: tuple[int, dict[str, str]] = (-1, {})
         self._whys: dict[str, Why] = {}
-        self._chooser = Chooser(suppliers, facts)
+        self._chooser = Chooser(suppliers, facts, self._users)
         self._walk = Walk(self.view, facts)
         self._root_whys = {root.path: root.why for root in roots}
 
@@ -89,6 +90,30 @@ class Attempt:
                 return
         text = f"libraries still change after {MAX_ROUNDS} rounds: two supplies replace each other's"
         self.findings.append(Finding(rule="unsettled", path="/", text=text, level=Level.ERROR))
+
+    @property
+    def objections(self) -> Collection[Finding]:
+        """Why a library that lacks a version was left where it is."""
+        return self._chooser.objections.values()
+
+    def lacking(self) -> Iterator[tuple[Run, Loaded, str, Loaded, frozenset[str]]]:
+        """Each request that is met by a library without some symbols: run, asking file, name, library, symbols."""
+        for run in self.runs:
+            for asked in run.process.asked:
+                if asked.found is not None and (
+                    symbols := self._chooser.lacking.get((asked.found.real, asked.by.real))
+                ):
+                    yield run, asked.by, asked.name, asked.found, symbols
+
+    def _users(self, library: str) -> Iterator[tuple[str, Entry, ElfInfo]]:
+        """The files of the output that need a library, as far as their names for it tell."""
+        for path, entry in (*self.view.tree.files(), *self.view.added.items()):
+            try:
+                info = self.facts.facts(path, entry)
+            except BadElf:
+                continue
+            if info is not None and library in info.needed:
+                yield path, entry, info
 
     def why_of(self, one: Loaded, run_root: Root) -> Why:
         """Why an object is in the process: pulled, a root, or needed by one that is."""

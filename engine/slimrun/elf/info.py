@@ -130,7 +130,11 @@ class ElfInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Symbols:
-    """Names of the dynamic symbol table, without versions: what a file asks for and what it offers."""
+    """Names of the dynamic symbol table, without versions: what a file asks for and what it offers.
+
+    `weak` are those of `imports` that it can do without.
+    """
 
     imports: frozenset[str]
     exports: frozenset[str]
+    weak: frozenset[str] = frozenset()

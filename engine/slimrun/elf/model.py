@@ -90,9 +90,10 @@ class Missing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unmet:
-    """A version (or, for a library without versions, a symbol) that `by` needs and the library found does not offer.
+    """A version, or a `symbol` without regard to its version, that `by` needs and the library found does not offer.
 
-    `provider` is the library's path in the output, `why` the reason of `by`.
+    `provider` is the library's path in the output, `why` the reason of `by`. What a finished tree lacks in symbols is not looked
+    for again: they are known from the copy that a supply has.
     """
 
     version: str
@@ -100,6 +101,7 @@ class Unmet:
     by: str
     provider: str
     why: Why
+    symbol: bool = False
 
     def __str__(self) -> str:
         return f"{self.by} needs {self.version} of {self.library}, and {self.provider} does not offer it"

@@ -37,12 +37,12 @@ def result(attempt: Attempt, family: FamilyDecision, removed: tuple[str, ...], f
         used=used | frozenset(places.values()),
         edges=tuple(sorted(_edges(attempt.runs), key=lambda edge: (edge.by, edge.name, edge.found))),
         missing=tuple(one for one in lost if one.name not in places),
-        unmet=unmet(attempt.runs, attempt.why_of),
+        unmet=tuple(sorted({*unmet(attempt.runs, attempt.why_of), *_symbols(attempt)}, key=_unmet_key)),
         family=family,
         removed=removed,
         cached=cached,
         cache=ldcache.regenerate(attempt.view, cached, little=little) if cached or own is not None else None,
-        findings=in_order([*attempt.findings, *found(attempt.runs), *only_before(lost, places)]),
+        findings=in_order([*attempt.findings, *attempt.objections, *found(attempt.runs), *only_before(lost, places)]),
     )
 
 
@@ -152,6 +152,14 @@ def _missing(asked: Asked, why: Why, *, late: bool) -> Missing:
     searched = tuple(search.searched) if search is not None else ()
     fatal = f"{search.fatal.path}: {search.fatal.text}" if search is not None and search.fatal is not None else ""
     return Missing(name=asked.name, needed_by=asked.by.real, why=why, searched=searched, fatal=fatal, late=late)
+
+
+def _symbols(attempt: Attempt) -> Iterator[Unmet]:
+    """The symbols that a file needs of a library of the base, and that only a supply's copy would have."""
+    for run, by, library, provider, names in attempt.lacking():
+        for name in sorted(names):
+            why = attempt.why_of(by, run.root)
+            yield Unmet(version=name, library=library, by=by.real, provider=provider.real, why=why, symbol=True)
 
 
 def _unmet_key(one: Unmet) -> tuple[str, str, str, str]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MAX_SYMBOLS = 1 << 20
 CHUNK = 1 << 12
-LOCAL = 0
+LOCAL, WEAK = 0, 2
 NONE = Symbols(imports=frozenset(), exports=frozenset())
 
 
@@ -42,12 +42,16 @@ def _symbols(image: Image, dynamic: Dynamic) -> Symbols:
     strings = strings_of(image, dynamic)
     imports: set[str] = set()
     exports: set[str] = set()
+    weak: set[str] = set()
     for start in range(0, count, CHUNK):
         rows = min(CHUNK, count - start)
         for name, info, _, section in layout.iter_unpack(image.read(at + start * layout.size, rows * layout.size)):
             if name and info >> 4 != LOCAL:
-                (exports if section else imports).add(strings.at(name, "a symbol's name"))
-    return Symbols(imports=frozenset(imports), exports=frozenset(exports))
+                text = strings.at(name, "a symbol's name")
+                (exports if section else imports).add(text)
+                if info >> 4 == WEAK and not section:
+                    weak.add(text)
+    return Symbols(imports=frozenset(imports), exports=frozenset(exports), weak=frozenset(weak))
 
 
 def _count(image: Image, dynamic: Dynamic) -> int:

@@ -88,9 +88,11 @@ def static_checks(
     )
     family = [text] if (text := decided(pruned.closure.family)) else []
     wrong = [item for item in found if not (isinstance(item, Finding) and item.level is Level.WARNING)]
+    wrong += [item for item in pruned.closure.unmet if item.symbol]
     if wrong:
+        copies = (str(item) for item in pruned.closure.findings if item.rule == "copy-not-taken")
         raise MissingLibrary(
-            "\n".join([*(_explain(item) for item in wrong), *family]),
+            "\n".join([*(_explain(item) for item in wrong), *copies, *family]),
             hint=_OLD if any(isinstance(item, Unmet) for item in wrong) else _LACKING,
         )
     checks = [Check(name="libraries", ok=True, detail=f"{len(pruned.roots)} executables and extensions, none missing")]
