@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-Status = Literal["ok", "changed", "skipping", "failed", "unreachable"]
+Status = Literal["ok", "changed", "skipping", "failed", "unreachable", "unknown"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,78 +3,24 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.images import OFFICIAL, RUNTIME
-from tests.recording import Held, Recording
+from tests.cli.shop import CATALOG
+from tests.images import RUNTIME
+from tests.recording import Held
 from tests.treetext import tree
 
-from slimrun.cache.store import Cache
 from slimrun.cli import many
-from slimrun.cli import run as command
 from slimrun.cli.last import recall
 from slimrun.errors import BadCommandLine, DiskFull, EngineUnreachable, RecipeInvalid
-from slimrun.pipeline import Context
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from slimrun.events import Emit
-    from slimrun.settings import Settings
-
-CATALOG = """
-catalog: team
-images:
-  - recipe: app.yaml
-    name: app-${v}
-    groups: [web]
-    matrix: {v: [b, a]}
-  - recipe: app.yaml
-    name: gone
-    groups: [web, odd]
-    set: {python: {image: "python:gone"}}
-  - recipe: app.yaml
-    name: last
-    groups: [nightly]
-"""
+    from tests.cli.shop import Shop
 
 NOBODY = EngineUnreachable("nobody answers")
 FULL = "no space left"
-
-
-class Shop:
-    """A repository with a catalog, and a backend in memory; each run's settings and what was printed."""
-
-    def __init__(self, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-        Path("app.yaml").write_text('python: {image: "python:3.11"}\n')
-        Path("all.yaml").write_text(CATALOG)
-        held = {"python:3.11": Held(tree=tree(OFFICIAL)), "busybox:glibc": Held(tree=tree(RUNTIME))}
-        self.backend = Recording(cache=Cache(root / "cache"), images=held)
-        self.settings: list[Settings] = []
-
-    @contextmanager
-    def open(self, settings: Settings, emit: Emit) -> Iterator[Context]:
-        self.settings.append(settings)
-        yield Context(settings=settings, cache=self.backend.cache, backend=self.backend, emit=emit, environ=())
-
-    def __call__(self, *words: str) -> tuple[int, str]:
-        self.backend.calls.clear()
-        code = command.main(words)
-        return code, self._capsys.readouterr().out
-
-
-@pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shop:
-    (tmp_path / "repo/.git").mkdir(parents=True)
-    monkeypatch.chdir(tmp_path / "repo")
-    monkeypatch.delenv("SLIMRUN_CONFIG", raising=False)
-    made = Shop(tmp_path, capsys)
-    monkeypatch.setattr(many, "open_context", made.open)
-    return made
 
 
 def recap(out: str) -> list[str]:

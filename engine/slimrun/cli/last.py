@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ _KIND = "last"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Last:
-    """An image's last run: `recipe` is its absolute path, `error` "" where it went well.
+    """An image's last run, and the backend that it had: `recipe` is its absolute path, `error` "" where it went well.
 
     `digest` (bare hex) and `size` (bytes) are those of the last image that passed, "" and 0 without one.
     """
@@ -24,6 +24,7 @@ class Last:
     digest: str = ""
     size: int = 0
     error: str = ""
+    backend: str = ""
 
 
 def recall(cache: Cache, name: str) -> Last | None:
@@ -32,15 +33,16 @@ def recall(cache: Cache, name: str) -> Last | None:
     return Last(**record) if isinstance(record, dict) and record.keys() == asdict(Last(recipe="")).keys() else None
 
 
-def remember(cache: Cache, item: Chosen, outcome: Outcome) -> None:
+def remember(cache: Cache, item: Chosen, outcome: Outcome, backend: str) -> None:
     """Keep how an image's run went; a failure does not make the last good image forgotten."""
     recipe = str(item.recipe.source.resolve())
     before = recall(cache, item.recipe.name)
     last = before if before and before.recipe == recipe else Last(recipe=recipe)
     if outcome.finished is not None:
-        last = Last(recipe=recipe, digest=outcome.finished.config.digest(), size=outcome.finished.size)
+        digest = outcome.finished.config.digest()
+        last = Last(recipe=recipe, digest=digest, size=outcome.finished.size, backend=backend)
     elif outcome.error is not None:
         line = outcome.error.message.partition("\n")[0] or "failed"
-        last = Last(recipe=recipe, digest=last.digest, size=last.size, error=line)
+        last = replace(last, error=line, backend=backend)
     if last != before:
         cache.save(_KIND, item.recipe.name, asdict(last))

@@ -44,7 +44,7 @@ def run_together(
             item = items[outcome.image]
             if outcome.finished is not None:
                 outcome = _after(outcome, outcome.finished, item, context, renderer, level=level)
-            remember(context.cache, item, outcome)
+            remember(context.cache, item, outcome, context.backend.name)
             return outcome
 
         outcomes = run_plans(

@@ -28,6 +28,7 @@ _COLOURS: dict[Status, str] = {
     "skipping": "cyan",
     "failed": "red",
     "unreachable": "red",
+    "unknown": "cyan",
 }
 
 
@@ -160,6 +161,7 @@ class Renderer:
         # As Ansible counts, ok includes changed.
         counts["ok"] = counts.get("ok", 0) + counts.get("changed", 0)
         text = " ".join(f"{word}={counts.get(status, 0)}" for word, status in words)
+        text += f" unknown={counts['unknown']}" if counts.get("unknown") else ""
         why = f" ({event.why})" if event.why else ""
         size = f" size={bytes_text(event.size)}" if event.size else ""
         colour = "red" if counts.get("failed") or counts.get("unreachable") else "green"
