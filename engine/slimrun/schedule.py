@@ -162,6 +162,7 @@ class _Walk:
             image.jobs[stage.name] = job
         else:
             image.take(stage.name, done)
+            image.change(stage.name)
             self._tell(image, stage, "ok", Answer(seconds=time.monotonic() - began), why=why)
 
     def _look(self, image: Image, stage: Stage) -> tuple[Job, Done | None]:
@@ -203,7 +204,8 @@ class _Walk:
             self._made[job.key] = answer.done
             image.take(stage.name, answer.done)
             made = answer.done.made
-            why = str(image.change(stage.name, job.cause)) if made else ""
+            change = image.change(stage.name, job.cause if made else "")
+            why = str(change) if made else ""
             self._tell(image, stage, "changed" if made else "ok", answer, why=why)
         self._advance(image)
         for other in tuple(self._images):
@@ -233,10 +235,15 @@ class _Walk:
     def _tell(
         self, image: Image, stage: Stage, status: Status, answer: Answer, *, message: str = "", why: str = ""
     ) -> None:
-        """Say how a stage ended; where several images are made at once, all that is said of it stands together."""
+        """Say how a stage ended; where several images are made at once, all that is said of it stands together.
+
+        What has nothing to do is then only counted: it would stand between the lines that say something.
+        """
         if stage.name in image.silent:
             return
         image.counts.update((*answer.statuses, status))
+        if status == "skipping" and self._hands.several:
+            return
         name, seconds = image.plan.image, answer.seconds
         ended = TaskEnded(image=name, stage=stage.tag, status=status, message=message, seconds=seconds, why=why)
         started = (TaskStarted(image=name, stage=stage.tag, what=stage.title),) if self._hands.several else ()

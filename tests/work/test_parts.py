@@ -168,6 +168,9 @@ def test_summary() -> None:
     changed, following = Change(stage="wheels", reasons=("x", "y")), Change(stage="prune", follows=("wheels",))
     assert summary([changed, following]) == "wheels: x, y"
     assert summary([changed, Change(stage="verify", reasons=("z",))]) == "wheels: x, y; verify: z"
+    assert summary([replace(changed, made=False), following]) == "wheels: x, y"
+    before = [replace(changed, made=False), replace(following, made=False)]
+    assert summary(before) == "wheels: x, y; as it was made before"
 
 
 def test_words_are_of_fields_that_there_are() -> None:

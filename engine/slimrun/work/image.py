@@ -29,7 +29,7 @@ _KIND = "last-run"
 class Outcome:
     """How one image went: what it is, or the error that ended it; `counts` of tasks by status, wall time in seconds.
 
-    `changes` has the stages that ran, with what made them run.
+    `changes` has the stages that ran or have another result than last time, with what made them so.
     """
 
     image: str
@@ -104,12 +104,15 @@ class Image:
         self.silent.add(stage)
         return self._results.pop(stage).key
 
-    def change(self, stage: str, cause: str) -> Change:
-        """Why a stage runs: how it differs from the last run, or `cause` where it does not."""
-        change = compare(stage, self._parts[stage], self._last.get(stage))
-        if not (change.reasons or change.follows):
+    def change(self, stage: str, cause: str = "") -> Change:
+        """How a stage differs from the last run; where it does not and ran all the same, `cause` is why it did."""
+        last = self._last.get(stage)
+        change = compare(stage, self._parts[stage], last)
+        if cause and not (change.reasons or change.follows):
             change = Change(stage=stage, reasons=(cause,))
-        self._changes.append(change)
+        change = replace(change, made=bool(cause))
+        if cause or (last is not None and (change.reasons or change.follows)):
+            self._changes.append(change)
         return change
 
     def outcome(self) -> Outcome:

@@ -82,11 +82,15 @@ def key_of(stage: str, parts: Parts) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """Why a stage ran: `reasons` of its own, as text, and the earlier stages whose result is another than last time."""
+    """What is different for a stage: `reasons` of its own, as text, and the earlier stages whose result is another than last time.
+
+    `made` says whether it ran: another image, or an earlier run, may have made the result that it has now.
+    """
 
     stage: str
     reasons: tuple[str, ...] = ()
     follows: tuple[str, ...] = ()
+    made: bool = True
 
     def __str__(self) -> str:
         """`wheels changed, file requirements.txt changed`; without reasons of its own, what it follows."""
@@ -112,11 +116,13 @@ def compare(stage: str, now: Parts, before: Mapping[str, str] | None) -> Change:
 
 
 def summary(changes: Iterable[Change]) -> str:
-    """One line on an image: the stages that ran for reasons of their own, with these; or that nothing was to do."""
-    roots = [change for change in changes if change.reasons]
+    """One line on an image: where it differs from what it was, for reasons of its stages' own; or that nothing was to do."""
+    found = tuple(changes)
+    roots = [change for change in found if change.reasons]
     if len(roots) > 1 and {change.reasons for change in roots} == {(_NEW,)}:
         return _NEW
-    return "; ".join(f"{change.stage}: {change}" for change in roots) or "nothing changed"
+    text = "; ".join(f"{change.stage}: {change}" for change in roots) or "nothing changed"
+    return text if not roots or any(change.made for change in found) else f"{text}; as it was made before"
 
 
 def _fields(steps: Iterable[Step]) -> Iterator[tuple[str, object]]:
