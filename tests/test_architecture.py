@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "engine" / "slimrun"
 
 RANKS = {
     "__init__": 0, "errors": 0, "events": 0, "resources": 0, "machine": 0,
-    "tree": 1, "settings": 1, "why": 1,
+    "tree": 1, "settings": 1, "why": 1, "deadline": 1,
     "elf": 2, "recipe": 2, "cache": 2,
     "fetch": 3, "plan": 3,
     "python": 4, "debian": 4, "oci": 4, "lock": 4,

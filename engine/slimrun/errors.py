@@ -143,6 +143,10 @@ class VerifyFailed(ImageFailed):
     """The finished image did not do what its recipe says it does."""
 
 
+class OutOfTime(ImageFailed):
+    """An image took longer than its repository allows."""
+
+
 class DiskFull(ImageFailed):
     """No space is left where slimrun writes."""
 

@@ -88,8 +88,8 @@ Event = PlayStarted | TaskStarted | TaskEnded | Progress | Note | Warned | Recap
 class Emit(Protocol):
     """Receives events in the order they happen.
 
-    It raises Interrupted in a thread whose run is being stopped, so that a long step that reports itself ends there, and
-    nothing else.
+    It raises Interrupted in a thread whose run is being stopped, and OutOfTime for a Progress of an image whose time is over,
+    so that a long step that reports itself ends there; nothing else.
     """
 
     def __call__(self, event: Event, /) -> None: ...

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from slimrun.assemble.assemble import Assembled
     from slimrun.backend.base import Backend
     from slimrun.cache.store import Cache
+    from slimrun.deadline import Deadline
     from slimrun.debian.archive import Archive
     from slimrun.elf.facts import Facts
     from slimrun.events import Emit
@@ -61,6 +62,7 @@ class Context:
     emit: Emit
     environ: tuple[tuple[str, str], ...]
     memo: Memo = field(default_factory=Memo)
+    deadline: Deadline | None = None
 
     @property
     def archive(self) -> Archive:
@@ -293,7 +295,9 @@ def verify(given: Given, context: Context) -> Verified:
     finished = given.assembled.finished(given.tags)
     image = backend.load(finished)
     try:
-        checks += run_checks(image, given.assembled, given.pruned, step, backend)
+        checks += run_checks(image, given.assembled, given.pruned, step, backend, context.deadline)
+        if context.deadline:
+            context.deadline.check()
         raise_failed(checks)
         backend.tag(image, finished)
     except BaseException:

@@ -9,7 +9,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from slimrun.errors import Interrupted, SlimrunError, Terminated, Unreachable
+from slimrun.deadline import Deadline
+from slimrun.errors import Interrupted, OutOfTime, SlimrunError, Terminated, Unreachable
 from slimrun.events import PlayStarted, Progress, Recap, TaskEnded, TaskStarted
 from slimrun.outside import outside
 from slimrun.plan.digest import digest_of
@@ -121,6 +122,8 @@ class _Walk:
     def _start(self, image: Image, job: Job) -> None:
         del image.jobs[job.stage.name]
         image.started = True
+        if (deadline := self._deadline(image)) is not None:
+            job = replace(job, left=deadline.left())
         if self._hands.several:
             self._relay(Progress(what=f"{job.stage.tag} [{job.image}]", done=0, image=job.image, stage=job.stage.tag))
         self._running[self._hands.submit(job)] = image, job
@@ -152,6 +155,8 @@ class _Walk:
             return
         began = time.monotonic()
         try:
+            if (deadline := self._deadline(image)) is not None:
+                deadline.check()
             job, done = self._look(image, stage)
         except (Interrupted, Terminated):
             raise
@@ -164,6 +169,10 @@ class _Walk:
             image.take(stage.name, done)
             image.change(stage.name)
             self._tell(image, stage, "ok", Answer(seconds=time.monotonic() - began), why=why)
+
+    def _deadline(self, image: Image) -> Deadline | None:
+        limit = self._context.settings.timeout
+        return None if limit is None else Deadline(ends=image.began + limit, limit=limit)
 
     def _look(self, image: Image, stage: Stage) -> tuple[Job, Done | None]:
         """A stage as a job, and its result where there is one: of this run, or of the cache where that may be used."""
@@ -198,7 +207,8 @@ class _Walk:
             self._lose(image, job, answer.lost)
             return
         if answer.error is not None:
-            self._failed[job.key] = answer.error
+            if not isinstance(answer.error, OutOfTime):  # that is this image's, and others have time
+                self._failed[job.key] = answer.error
             self._fail(image, stage, answer.error, answer)
         elif answer.done is not None:
             self._made[job.key] = answer.done

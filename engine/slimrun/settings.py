@@ -54,7 +54,7 @@ class BuildSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """One run's settings; `forks` stages at a time, `epoch` in seconds, None means 0."""
+    """One run's settings; `forks` stages at a time, `timeout` in seconds for one image, `epoch` in seconds, None means 0."""
 
     cache_dir: Path
     backend: BackendName = "auto"
@@ -64,6 +64,7 @@ class Settings:
     output: Output = "auto"
     verbosity: int = 0
     forks: int = 1
+    timeout: float | None = None
     offline: bool = False
     refresh: bool = False
     no_cache: bool = False

@@ -252,7 +252,12 @@ def test_every_error_has_its_code_and_its_text(
     kind: type[SlimrunError], shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     problem = errors.Problem(where=errors.Where("f", 1, 2), text="wrong", rule="r")
-    error = kind((problem,)) if kind is errors.RecipeInvalid else kind("wrong", hint="do this")  # type: ignore[arg-type]
+    if kind is errors.RecipeInvalid:
+        error: SlimrunError = errors.RecipeInvalid((problem,))
+    elif kind is errors.BuildFailed:
+        error = errors.BuildFailed("wrong", step="make", log="/log", status=2, lines=(), hint="do this")
+    else:
+        error = kind("wrong", hint="do this")
 
     def fail(_words: list[str]) -> int:
         raise error

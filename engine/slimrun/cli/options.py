@@ -46,6 +46,7 @@ def make_settings(words: argparse.Namespace, slim: Slim) -> Settings:
         output=words.output or slim.run.output,
         verbosity=words.verbose,
         forks=words.forks or slim.run.forks,
+        timeout=slim.run.timeout,
         refresh=words.refresh,
         no_cache=words.no_cache,
         save=words.save,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, cast
 
 from slimrun.recipe import read
@@ -26,7 +27,7 @@ from slimrun.recipe.model import (
     VerifyRun,
     Wheel,
 )
-from slimrun.recipe.nodes import Mapping, Node, Scalar, walk
+from slimrun.recipe.nodes import Mapping, Node, Scalar, Sequence, plain, walk
 from slimrun.recipe.reference import from_folder
 from slimrun.recipe.units import parse_duration, parse_size
 
@@ -58,11 +59,16 @@ def build_recipe(root: Mapping, source: Path, prefix: str | None, line: Callable
         verify=_verify(read.mapping(root["verify"])),
         platforms=read.texts(root["platforms"]),
         origins=tuple(
-            Origin(key=key, where=where, source=line(where))
+            Origin(key=key, where=where, source=line(where), value=_json(node))
             for key, where, node in walk(root)
             if not read.is_unset(node)
         ),
     )
+
+
+def _json(node: Node) -> str:
+    holds = (isinstance(node, Mapping) and node.entries) or (isinstance(node, Sequence) and node.items)
+    return "" if holds else json.dumps(plain(node), ensure_ascii=False)
 
 
 def _place(root: Mapping, key: str) -> Where:

@@ -196,11 +196,15 @@ class Verify:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where the value of one key came from; `source` is the text of that line, empty for built-in values."""
+    """Where the value of one key came from; `source` is the text of that line, empty for built-in values.
+
+    `value` is the value as JSON, "" for a map or a list that holds something: its keys and items have origins of their own.
+    """
 
     key: Key
     where: Where
     source: str = ""
+    value: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

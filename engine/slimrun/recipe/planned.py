@@ -60,7 +60,6 @@ PLANNED_SLIM: tuple[tuple[str, tuple[str, ...], Callable[[Slim], bool]], ...] = 
     ("requiring a lock", ("lock",), lambda s: s.lock == "require"),
     ("pushing", ("registry", "push"), lambda s: s.registry.push),
     ("a shared cache", ("cache", "registry"), lambda s: s.cache.registry is not None),
-    ("a limit on an image's time", ("run", "timeout"), lambda s: s.run.timeout is not None),
     ("profiles of lint", ("lint",), lambda s: s.lint != Lint()),
     ("mirrors of git", ("mirrors", "git"), lambda s: bool(s.mirrors.git)),
     ("Dask", ("run", "dask"), lambda s: s.run.dask is not None),

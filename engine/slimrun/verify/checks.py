@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from slimrun.backend.assembled import Assembled
     from slimrun.backend.base import Backend
+    from slimrun.deadline import Deadline
     from slimrun.elf.facts import Facts
     from slimrun.elf.model import Missing
     from slimrun.plan.steps import Verify
@@ -45,6 +46,7 @@ for name in sys.argv[1:]:
 _LACKING = "use a base build that has it, name where it is with prune.keep, or drop what needs it with prune.drop"
 _OLD = "use a runtime that is as new as the base build, or `scratch`; the runtime's own programs need what it has"
 IMPORT_TIMEOUT = 300.0
+_SHORTEST = 0.1
 _TAIL = 12
 
 
@@ -122,8 +124,18 @@ def _starts(assembled: Assembled, name: str) -> bool:
     return False
 
 
-def run_checks(image: str, assembled: Assembled, pruned: Pruned, step: Verify, backend: Backend) -> tuple[Check, ...]:
-    """Imports and commands, each run in the loaded image as its user, or skipped where this machine cannot run them."""
+def run_checks(
+    image: str,
+    assembled: Assembled,
+    pruned: Pruned,
+    step: Verify,
+    backend: Backend,
+    deadline: Deadline | None = None,
+) -> tuple[Check, ...]:
+    """Imports and commands, each run in the loaded image as its user, or skipped where this machine cannot run them.
+
+    None has longer than the image has; one that the `deadline` ended says so as any that ran out of time.
+    """
     interpreter = pruned.roots[0].path
     dynload = [root.path for root in pruned.roots[1:] if "/lib-dynload/" in root.path]
     stdlib = sorted({path.rpartition("/")[2].partition(".")[0] for path in dynload})
@@ -132,12 +144,27 @@ def run_checks(image: str, assembled: Assembled, pruned: Pruned, step: Verify, b
     tmpfs = (*Limits().tmpfs, *assembled.config.volumes)
     owner = _owner(assembled.config.user)
     limits = Limits(entrypoint=(interpreter,), timeout=IMPORT_TIMEOUT, tmpfs=tmpfs, owner=owner)
-    ran = backend.run(image, ["-c", _IMPORTER, *names], limits)
+    ran = backend.run(image, ["-c", _IMPORTER, *names], _within(limits, deadline))
     if isinstance(ran, NotRun):
         imports = [_skipped(f"import {name}", ran, places.get(name)) for name in names]
     else:
         imports = [replace(check, note=ran.note) for check in _imports(names, ran, places)]
-    return (*imports, *(_command(image, run, tmpfs, owner, backend) for run in step.runs))
+    return (
+        *imports,
+        *(_command(image, run, _within(_limits(run, tmpfs, owner), deadline), backend) for run in step.runs),
+    )
+
+
+def _limits(run: VerifyRun, tmpfs: tuple[str, ...], owner: str) -> Limits:
+    return Limits(env=run.env, network=run.network, timeout=run.timeout, tmpfs=tmpfs, owner=owner)
+
+
+def _within(limits: Limits, deadline: Deadline | None) -> Limits:
+    """The limits with no more time than the image has left; raises OutOfTime where it has none."""
+    if deadline is None:
+        return limits
+    deadline.check()
+    return replace(limits, timeout=min(limits.timeout, max(deadline.left(), _SHORTEST)))
 
 
 def _owner(user: str) -> str:
@@ -193,8 +220,7 @@ def _imports(names: Sequence[str], ran: Ran, places: dict[str, Where]) -> list[C
     return list(done.values())
 
 
-def _command(image: str, run: VerifyRun, tmpfs: tuple[str, ...], owner: str, backend: Backend) -> Check:
-    limits = Limits(env=run.env, network=run.network, timeout=run.timeout, tmpfs=tmpfs, owner=owner)
+def _command(image: str, run: VerifyRun, limits: Limits, backend: Backend) -> Check:
     ran = backend.run(image, run.cmd, limits)
     name = _name(run)
     if isinstance(ran, NotRun):

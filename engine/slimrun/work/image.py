@@ -62,7 +62,7 @@ class Image:
         self.silent: set[str] = set()  # made again because a result was lost: nobody need hear of it twice
         self.started = False
         self.jobs: dict[str, Job] = {}
-        self._began = time.monotonic()
+        self.began = time.monotonic()
         self._results: dict[str, Done] = {}
         self._changes: list[Change] = []
         self._parts: dict[str, Parts] = {}
@@ -125,7 +125,7 @@ class Image:
             image=self.plan.image,
             tags=self.plan.tags,
             counts=tuple(sorted(self.counts.items())),
-            seconds=time.monotonic() - self._began,
+            seconds=time.monotonic() - self.began,
             finished=self.finished if self.error is None else None,
             error=self.error,
             changes=tuple(self._changes),

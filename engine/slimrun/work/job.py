@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from slimrun.deadline import Deadline
 from slimrun.errors import Interrupted, SlimrunError, Terminated
 from slimrun.events import Progress
 from slimrun.pipeline import WORKERS, Context, Given, Unchanged
@@ -26,7 +27,8 @@ _LAST = ("report", "push")
 class Job:
     """A stage to carry out: `inputs` are the keys of earlier stages' results; `forced` makes it anew whatever the cache has.
 
-    `cause` says why it is carried out where nothing that decides its result has changed.
+    `cause` says why it is carried out where nothing that decides its result has changed; `left` are the seconds that the image
+    has, as a duration since a worker elsewhere has another clock.
     """
 
     image: str
@@ -36,6 +38,7 @@ class Job:
     inputs: tuple[tuple[str, str], ...]
     forced: bool = False
     cause: str = "its result is no longer in the cache"
+    left: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +97,11 @@ def attempt(job: Job, context: Context, gathered: Gathered) -> Answer:
     """Carry out a job, and tell of it as a value; only what ends a whole run passes through."""
     began = time.monotonic()
     done, error, lost = None, None, ""
+    limit = context.settings.timeout
+    if job.left is not None and limit is not None:
+        gathered.deadline = Deadline(ends=began + job.left, limit=limit)
     try:
-        done = perform(job, replace(context, emit=gathered))
+        done = perform(job, replace(context, emit=gathered, deadline=gathered.deadline))
     except (Interrupted, Terminated):
         raise
     except Lost as found:

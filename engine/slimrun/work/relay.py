@@ -12,6 +12,7 @@ from slimrun.events import Progress, TaskEnded, TaskStarted
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from slimrun.deadline import Deadline
     from slimrun.events import Emit, Event, Status
 
 
@@ -47,7 +48,10 @@ class Gathered:
     """An Emit for one task of an image: what it says is kept and handed on whole; progress passes at once.
 
     A stage may tell of its steps with TaskStarted and TaskEnded of its own: each is handed on whole when it ends, and counted.
+    Progress past the `deadline` raises OutOfTime.
     """
+
+    deadline: Deadline | None = None
 
     def __init__(self, relay: Relay, image: str, stage: str, *, live: bool = False) -> None:
         self._relay, self._image, self._stage, self._live = relay, image, stage, live
@@ -60,6 +64,8 @@ class Gathered:
         if isinstance(event, TaskEnded):
             self.statuses.append(event.status)
         if isinstance(event, Progress):
+            if self.deadline is not None:
+                self.deadline.check()
             event = replace(event, image=self._image, stage=self._stage)
         if self._live or isinstance(event, Progress):
             self._relay(event)
