@@ -32,7 +32,8 @@ commands:
 {commands}
 
 `slimrun COMMAND --help` says more. Exit codes: 0 ok, 1 slimrun's own fault, 2 an image failed, 3 a recipe or
-configuration is invalid, 4 engine or registry unreachable, 5 bad command line, 130 interrupted, 143 terminated.
+configuration is invalid, 4 engine or registry unreachable, 5 bad command line, 6 differences found (--check --exit-code),
+130 interrupted, 143 terminated.
 """
 
 

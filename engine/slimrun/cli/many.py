@@ -10,9 +10,8 @@ from slimrun.cli.files import write_file
 from slimrun.cli.last import remember
 from slimrun.cli.output import bytes_text
 from slimrun.cli.save import DEFAULT, save_image, target
+from slimrun.cli.stages import check_only, check_start, is_whole
 from slimrun.errors import ImageFailed, SlimrunError
-from slimrun.plan.compile import compile_plan
-from slimrun.recipe.policy import image_rules
 from slimrun.schedule import run_plans
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from slimrun.cli.choose import Chosen
     from slimrun.cli.output import Renderer
     from slimrun.pipeline import Context
+    from slimrun.plan.compile import Plan
     from slimrun.recipe.slim_model import Reports
     from slimrun.schedule import Outcome
     from slimrun.settings import Settings
@@ -32,9 +32,19 @@ _FEW = 4
 
 
 def run_together(
-    chosen: Sequence[Chosen], settings: Settings, renderer: Renderer, *, keep_going: bool
+    chosen: Sequence[Chosen],
+    plans: Sequence[Plan],
+    settings: Settings,
+    renderer: Renderer,
+    *,
+    keep_going: bool,
+    start: str | None = None,
 ) -> list[Outcome]:
-    """The outcome of each image that was begun, in order."""
+    """The outcome of each image that was begun, in order; `plans` has that of each of `chosen`.
+
+    Raises NotCached, before anything runs, where stages before `start` are not in the cache.
+    """
+    whole = {plan.image: is_whole(plan) for plan in plans}
     items = {item.recipe.name: item for item in chosen}
     level = 0 if len(chosen) <= _FEW else 1
     catalogs = {item.member.catalog for item in chosen}
@@ -42,23 +52,37 @@ def run_together(
 
         def ended(outcome: Outcome) -> Outcome:
             item = items[outcome.image]
+            if not whole[outcome.image]:
+                if outcome.error is None:
+                    renderer.later(f"{outcome.image} was not verified: it got no tag", level=level)
+                return outcome
             if outcome.finished is not None:
                 outcome = _after(outcome, outcome.finished, item, context, renderer, level=level)
             remember(context.cache, item, outcome, context.backend.name)
             return outcome
 
+        if start is not None:
+            for plan in plans:
+                check_start(plan, start, context)
         outcomes = run_plans(
-            [compile_plan(item.recipe, image_rules(item.slim)) for item in chosen],
+            plans,
             context,
             forks=settings.forks,
             title=catalogs.pop() if len(catalogs) == 1 and len(chosen) > 1 else "",
             ends_all=lambda outcome: ends_all(outcome, chosen, keep_going=keep_going),
             ended=ended,
         )
-        good = [outcome.finished for outcome in outcomes if outcome.finished is not None]
+        good = [outcome.finished for outcome in outcomes if outcome.finished is not None and whole[outcome.image]]
         if good and level and context.backend.name != "local":
             renderer.later(f"{len(good)} images; use one: docker run --rm {good[0].tags[0]}")
     return list(outcomes)
+
+
+def look_together(plans: Sequence[Plan], settings: Settings, renderer: Renderer) -> tuple[bool, set[int]]:
+    """Tell what a run of these plans would do; whether it would make something, and the exit codes of errors."""
+    with open_context(settings, renderer) as context:
+        found = [check_only(plan, context) for plan in plans]
+    return any(changed for changed, _ in found), {code for _, code in found if code}
 
 
 def ends_all(outcome: Outcome, chosen: Sequence[Chosen], *, keep_going: bool) -> bool:

@@ -13,8 +13,8 @@ from slimrun.cli.choose import add_choosing, choose
 from slimrun.cli.files import check_target, write_file
 from slimrun.cli.options import Parser, make_settings
 from slimrun.cli.output import Renderer
+from slimrun.cli.stages import add_stages, check_stages, is_whole, plan_of
 from slimrun.errors import RecipeInvalid
-from slimrun.plan.compile import compile_plan
 from slimrun.recipe.planned import not_yet, slim_not_yet
 from slimrun.recipe.policy import violations
 
@@ -35,6 +35,7 @@ _KEEP_GOING = (
 )
 SUMMARY = "recipes and catalogs to verified images"
 # Several images: the first of these that occurs is the answer.
+DIFFERENT = 6
 _ORDER = (130, 143, 1, 4, 2, 3)
 
 
@@ -45,6 +46,7 @@ def parser() -> Parser:
     words.add_argument("--backend", choices=("auto", "docker", "local"), help="what makes and runs images")
     words.add_argument("--docker-host", metavar="URL", help="the engine to use")
     words.add_argument("-f", "--forks", type=_forks, metavar="N", help="how many stages run at once (1)")
+    add_stages(words)
     words.add_argument("--list-tasks", action="store_true", help="print what would be done, and do nothing")
     words.add_argument("--syntax-check", action="store_true", help="check the recipes, and do nothing")
     words.add_argument("--save", metavar="FILE", help=_SAVE)
@@ -71,8 +73,9 @@ def _forks(text: str) -> int:
 def main(argv: Sequence[str]) -> int:
     """Run recipes; answers with the exit code."""
     words = parser().parse_intermixed_args(argv)
+    check_stages(words)
     chosen = choose(words)
-    if words.syntax_check or words.list_tasks:
+    if words.syntax_check or words.list_tasks or words.list_tags:
         _look(chosen, words)
         return 0
     problems = [
@@ -82,6 +85,8 @@ def main(argv: Sequence[str]) -> int:
     ]
     if problems:
         raise RecipeInvalid(tuple(dict.fromkeys(problems)))
+    if words.check:
+        return _check(chosen, words)
     if words.save:
         from slimrun.cli.save import check_save
 
@@ -90,7 +95,9 @@ def main(argv: Sequence[str]) -> int:
         check_target(Path(words.metadata_file), "--metadata-file")
     outcomes = {outcome.image: outcome for outcome in _run_all(chosen, words)}
     if words.metadata_file:
-        rows = [_metadata(item, outcomes.get(item.recipe.name)) for item in chosen]
+        rows = [
+            _metadata(item, outcomes.get(item.recipe.name), whole=is_whole(plan_of(item, words))) for item in chosen
+        ]
         text = json.dumps(rows, indent=2) + "\n"
         write_file(Path(words.metadata_file), (text.encode(),), "--metadata-file")
     codes = {item.error.exit_code for item in outcomes.values() if item.error}
@@ -104,7 +111,11 @@ def _look(chosen: Sequence[Chosen], words: argparse.Namespace) -> None:
             print(f"ok: [{item.recipe.name}] {item.recipe.source}")
     if words.list_tasks:
         for item in chosen:
-            print("\n".join(_task_lines(compile_plan(item.recipe))))
+            print("\n".join(_task_lines(plan_of(item, words))))
+    if words.list_tags:
+        for item in chosen:
+            names = dict.fromkeys(stage.tag for stage in plan_of(item, words).stages if stage.steps)
+            print(f"\nplay [{item.recipe.name}]\n  tags: {', '.join(names)}")
 
 
 def _run_all(chosen: Sequence[Chosen], words: argparse.Namespace) -> list[Outcome]:
@@ -117,11 +128,30 @@ def _run_all(chosen: Sequence[Chosen], words: argparse.Namespace) -> list[Outcom
     with Renderer(first.output, first.verbosity) as renderer:
         for settings, rows in groupby(settled, key=_settings_of):
             group = [item for _, item in rows]
-            outcomes += run_together(group, settings, renderer, keep_going=words.keep_going)
+            plans = [plan_of(item, words) for item in group]
+            outcomes += run_together(
+                group, plans, settings, renderer, keep_going=words.keep_going, start=words.start_at_task
+            )
             if any(ends_all(outcome, group, keep_going=words.keep_going) for outcome in outcomes):
                 break
         renderer.finish([item.recipe.name for item in chosen])
     return outcomes
+
+
+def _check(chosen: Sequence[Chosen], words: argparse.Namespace) -> int:
+    """What a run would make, told as a run tells what it makes; answers with the exit code."""
+    from slimrun.cli.many import look_together
+
+    settled = [(make_settings(words, item.slim), item) for item in chosen]
+    changed, codes = False, set[int]()
+    first = settled[0][0]
+    with Renderer(first.output, first.verbosity) as renderer:
+        for settings, rows in groupby(settled, key=_settings_of):
+            more, found = look_together([plan_of(item, words) for _, item in rows], settings, renderer)
+            changed, codes = changed or more, codes | found
+        renderer.finish([item.recipe.name for item in chosen])
+    worst = next((code for code in _ORDER if code in codes), 0)
+    return worst or (DIFFERENT if changed and words.exit_code else 0)
 
 
 def _settings_of(row: tuple[Settings, Chosen]) -> Settings:
@@ -136,13 +166,13 @@ def _task_lines(plan: Plan) -> Iterator[str]:
             yield f"    {stage.name} : {stage.title}"
 
 
-def _metadata(item: Chosen, outcome: Outcome | None) -> dict[str, object]:
+def _metadata(item: Chosen, outcome: Outcome | None, *, whole: bool) -> dict[str, object]:
     finished = outcome.finished if outcome else None
     error = outcome.error if outcome else None
     return {
         "name": item.recipe.name,
         "tags": list(item.recipe.image.tags),
-        "status": "not run" if outcome is None else "failed" if error else "ok",
+        "status": "not run" if outcome is None else "failed" if error else "ok" if whole else "not verified",
         "changed": bool(outcome and dict(outcome.counts).get("changed")),
         "digest": f"sha256:{finished.config.digest()}" if finished else None,
         "size": finished.size if finished else None,
