@@ -58,7 +58,6 @@ SLIM = {
     "requiring a lock": "lock: require\n",
     "pushing": "registry: {push: true}\n",
     "a shared cache": "cache: {registry: registry.example.org/cache}\n",
-    "profiles of lint": "lint: {profile: strict}\n",
     "mirrors of git": "mirrors: {git: {'https://github.com/': 'https://git.example.org/'}}\n",
     "Dask": "run: {dask: 'tcp://127.0.0.1:8786'}\n",
     "an environment for builds": "build: {env: {A: b}}\n",

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from slimrun.cli.options import nearest_slim
 from slimrun.errors import BadCommandLine, Problem, RecipeInvalid
 from slimrun.recipe.catalog import Member, clashes, load_members
+from slimrun.recipe.places import ENDINGS
+from slimrun.recipe.slim import FILE_NAME
 from slimrun.recipe.variables import parse_extra_vars
 from slimrun.recipe.words import names, near_miss, quoted
 
@@ -64,6 +66,17 @@ def choose(words: argparse.Namespace) -> tuple[Chosen, ...]:
     if problems:
         raise RecipeInvalid(tuple(dict.fromkeys(problems)))
     return limited(chosen, words.limit)
+
+
+def recipe_files(slim: Slim) -> list[Path]:
+    """Every file in the folders that slim.yaml names, as paths from here where they are below it; not those of folders in them."""
+    here = Path.cwd()
+    folders = [folder for folder in slim.recipes if folder.is_dir()]
+    files = [
+        path for folder in folders for path in sorted(folder.iterdir()) if path.suffix in ENDINGS and path.is_file()
+    ]
+    files = [path for path in files if path.name[0] != "." and path.name != FILE_NAME]
+    return [path.relative_to(here) if path.is_relative_to(here) else path for path in files]
 
 
 def limited(chosen: Sequence[Chosen], limits: Sequence[str]) -> tuple[Chosen, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from slimrun.cache.store import Cache
-from slimrun.cli.choose import Chosen, limited
+from slimrun.cli.choose import Chosen, limited, recipe_files
 from slimrun.cli.last import recall
 from slimrun.cli.options import Parser, default_cache, nearest_slim
 from slimrun.cli.output import bytes_text
@@ -16,7 +16,6 @@ from slimrun.errors import RecipeInvalid, SlimrunError
 from slimrun.events import silent
 from slimrun.plan.compile import compile_plan
 from slimrun.recipe.catalog import load_members
-from slimrun.recipe.places import ENDINGS
 from slimrun.recipe.policy import image_rules
 from slimrun.settings import Settings
 
@@ -47,7 +46,7 @@ def main(argv: Sequence[str]) -> int:
     words.add_argument("-l", "--limit", action="append", default=[], metavar="GLOB|@GROUP,…", help="only these images")
     words.add_argument("--config", metavar="FILE", help="the slim.yaml to use")
     given = words.parse_intermixed_args(argv)
-    files = [Path(name) for name in given.files] or _found(nearest_slim(Path(), given.config).recipes)
+    files = [Path(name) for name in given.files] or recipe_files(nearest_slim(Path(), given.config))
     chosen: list[tuple[Path, Chosen]] = []
     broken: list[Row] = []
     for path in files:
@@ -61,15 +60,6 @@ def main(argv: Sequence[str]) -> int:
     rows += broken if not given.limit else []
     print(_table(rows) if rows else "no recipes here: `slimrun init` writes a first one")
     return 0
-
-
-def _found(folders: Sequence[Path]) -> list[Path]:
-    here = Path.cwd()
-    files = [
-        path for folder in folders if folder.is_dir() for path in sorted(folder.iterdir()) if path.suffix in ENDINGS
-    ]
-    files = [path for path in files if path.is_file() and not path.name.startswith(".") and path.name != "slim.yaml"]
-    return [path.relative_to(here) if path.is_relative_to(here) else path for path in files]
 
 
 def _first(error: SlimrunError) -> str:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from slimrun import machine
 from slimrun.errors import Problem
 from slimrun.recipe.model import PythonGit
-from slimrun.recipe.slim_model import Lint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +59,6 @@ PLANNED_SLIM: tuple[tuple[str, tuple[str, ...], Callable[[Slim], bool]], ...] = 
     ("requiring a lock", ("lock",), lambda s: s.lock == "require"),
     ("pushing", ("registry", "push"), lambda s: s.registry.push),
     ("a shared cache", ("cache", "registry"), lambda s: s.cache.registry is not None),
-    ("profiles of lint", ("lint",), lambda s: s.lint != Lint()),
     ("mirrors of git", ("mirrors", "git"), lambda s: bool(s.mirrors.git)),
     ("Dask", ("run", "dask"), lambda s: s.run.dask is not None),
     ("an environment for builds", ("build", "env"), lambda s: bool(s.build.env)),
