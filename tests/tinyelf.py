@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-DT_NEEDED, DT_SONAME, DT_STRTAB, DT_SYMTAB, DT_STRSZ, DT_RUNPATH = 1, 14, 5, 6, 10, 29
+DT_NEEDED, DT_SONAME, DT_HASH, DT_STRTAB, DT_SYMTAB, DT_STRSZ, DT_RUNPATH = 1, 14, 4, 5, 6, 10, 29
 DT_VERSYM, DT_VERDEF, DT_VERNEED = 0x6FFFFFF0, 0x6FFFFFFC, 0x6FFFFFFE
 X86_64 = 62
 BASE = 64 + 3 * 56
@@ -21,9 +21,10 @@ def shared(
     machine: int = X86_64,
     align: int = 0x1000,
     tail: bytes = b"",
+    imports: tuple[str, ...] = (),
 ) -> bytes:
-    """A shared library for x86-64; `wants` are versions by library, `offers` those that it defines."""
-    return _elf(soname, needs, runpath, "", wants, offers, machine, align) + tail
+    """A shared library for x86-64; `wants` are versions by library, `offers` those that it defines, `imports` symbols."""
+    return _elf(soname, needs, runpath, "", wants, offers, machine, align, imports) + tail
 
 
 def program(
@@ -46,6 +47,7 @@ def _elf(
     offers: tuple[str, ...],
     machine: int,
     align: int,
+    imports: tuple[str, ...] = (),
 ) -> bytes:
     strings, rows = b"\0", []
 
@@ -59,6 +61,7 @@ def _elf(
             rows.append((tag, index(text)))
     need = [(index(library), [index(version) for version in versions]) for library, versions in wants]
     defined = [index(version) for version in offers]
+    undefined = [index(name) for name in imports]
     start = BASE + len(interp) + 1
     at = -(-(start + len(strings)) // 8) * 8
     records = b""
@@ -66,6 +69,10 @@ def _elf(
         if table:
             rows += [(tag, at + len(records)), *([(DT_VERSYM, at)] if tag == DT_VERDEF else [])]
             records += table
+    if undefined:
+        records = records.ljust(-(-len(records) // 8) * 8, b"\0")
+        rows += [(DT_SYMTAB, at + len(records)), (DT_HASH, at + len(records) + 24 * (len(undefined) + 1))]
+        records += _symbols(undefined)
     records = records.ljust(-(-len(records) // 8) * 8, b"\0")
     rows += [(DT_STRTAB, start), (DT_STRSZ, len(strings)), (0, 0)]
     table = b"".join(struct.pack("<QQ", *row) for row in rows)
@@ -101,3 +108,10 @@ def _verdef(names: list[int]) -> bytes:
         struct.pack("<HHHHIII", 1, 0, number + 1, 1, 0, 20, 28 if number < last else 0) + struct.pack("<II", name, 0)
         for number, name in enumerate(names)
     )
+
+
+def _symbols(names: list[int]) -> bytes:
+    """Elf64_Sym of undefined functions, and a hash table of one bucket, which says how many there are."""
+    rows = b"".join(struct.pack("<IBBHQQ", name, 0x12, 0, 0, 0, 0) for name in names)
+    count = len(names) + 1
+    return bytes(24) + rows + struct.pack(f"<II{1 + count}I", 1, count, *[0] * (1 + count))

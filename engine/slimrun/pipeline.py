@@ -246,6 +246,10 @@ def prune(given: Given, context: Context) -> Pruned:
     step = cast("PruneTree", given.step)
     runtime = open_runtime(given.pins, context.backend)
     folders = sorted({literal_folder(glob.text) for glob in step.keep} - {"/"})
+
+    def read(paths: Sequence[str]) -> Tree:
+        return context.backend.open_image(given.base).tree(paths) if paths and given.pins.base else Tree()
+
     result = prune_trees(
         given.build,
         given.wheels.part,
@@ -253,14 +257,17 @@ def prune(given: Given, context: Context) -> Pruned:
         runtime.tree,
         step,
         base_env=runtime.config.env,
-        extra_supply=context.backend.open_image(given.base).tree(folders) if folders and given.pins.base else Tree(),
+        extra_supply=read(folders),
         facts=context.facts,
         packages=given.packages.part if given.packages else None,
         package_supply=given.packages.supply if given.packages else None,
         package_owners=given.packages.owners if given.packages else None,
+        read=read,
     )
     if text := decided(result.closure.family):
         context.emit(Warned(text=text))
+    for finding in result.findings:
+        context.emit(Warned(text=str(finding)))
     if not step.strip:
         return result
     with context.cache.pack(given.key) as pack:

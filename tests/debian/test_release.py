@@ -244,6 +244,13 @@ def test_security_wins(world: World) -> None:
     assert (pin.version, pin.suite) == ("1.0", "bookworm")
 
 
+def test_packages_whose_files_alone_are_wanted(world: World) -> None:
+    world.publish(make_deb("a"), make_deb("data", Depends="tool"), make_deb("tool"))
+    pins = world.resolve("a", alone=("data", "a", "nowhere"))
+    assert [(pin.name, pin.named) for pin in pins] == [("a", True), ("data", False)], "without what it depends on"
+    assert [pin.name for pin in world.resolve("data", alone=("a", "tool"))] == ["a", "data", "tool"]
+
+
 def test_testing_may_lack_security(world: World) -> None:
     world.archive.suite = "forky"
     world.archive.add(make_deb("a"))

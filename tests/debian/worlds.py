@@ -56,6 +56,7 @@ class World:
         snapshot: str | None = None,
         mirror: str | None = None,
         suite: str = "bookworm",
+        alone: tuple[str, ...] = (),
     ) -> tuple[DebPin, ...]:
         return resolve_debian(
             texts(*names),
@@ -65,6 +66,7 @@ class World:
             snapshot=snapshot,
             keyring=self.keyring,
             now=self.now,
+            alone=alone,
         )
 
     def open(self, *names: str, offline: bool = False) -> Unpacked:

@@ -12,7 +12,7 @@ from slimrun.cache.values import dumps, loads
 from slimrun.pipeline import WORKERS
 from slimrun.plan.compile import STAGES, compile_plan
 from slimrun.plan.digest import digest_of
-from slimrun.plan.steps import InstallWheels, PruneTree, ResolveImage, TakePython, Verify, WriteImage
+from slimrun.plan.steps import InstallWheels, PruneTree, ResolveDebian, ResolveImage, TakePython, Verify, WriteImage
 from slimrun.recipe.load import load_recipe
 from slimrun.recipe.slim_model import Slim
 from slimrun.resources import recipe_names
@@ -104,6 +104,8 @@ def test_titles_of_a_full_one(tmp_path: Path) -> None:
         ('image: {env: {LD_LIBRARY_PATH: ""}}', {"environ": (("LD_LIBRARY_PATH", ""),)}),
         ('image: {env: {LD_LIBRARY_PATH: "/a:/b;/c"}}', {"environ": (("LD_LIBRARY_PATH", "/a:/b;/c"),)}),
         ("image: {env: {PATH: /x, LD_PRELOAD: libx.so}}", {"environ": (("LD_PRELOAD", "libx.so"),)}),
+        ("prune: {level: safe}", {"features": None}),
+        ("prune: {features: []}", {"features": ()}),
     ],
 )
 def test_pruning(text: str, expected: dict[str, Any], tmp_path: Path) -> None:
@@ -138,3 +140,16 @@ def test_what_is_planned_has_a_plan_too(python: str, titles: tuple[str, str], tm
     (tmp_path / "y.yaml").write_text(f"python: {{{python}}}\n")
     plan = compile_plan(load_recipe(tmp_path / "y.yaml", slim=Slim()))
     assert (plan.stage("resolve").title, plan.stage("python").title) == titles
+
+
+@pytest.mark.parametrize(
+    ("prune", "wanted"), [("{}", None), ("{features: []}", ()), ("{features: [tz, ca]}", ("ca", "tz"))]
+)
+def test_features_of_debian_s_python_have_packages(prune: str, wanted: tuple[str, ...] | None, tmp_path: Path) -> None:
+    text = (
+        f"python: {{debian: {{suite: bookworm}}}}\ndebian: {{packages: [tzdata]}}\nprune: {prune}\nruntime: scratch\n"
+    )
+    (tmp_path / "y.yaml").write_text(text)
+    steps = compile_plan(load_recipe(tmp_path / "y.yaml", slim=Slim())).stage("resolve").steps
+    found = {step.role: step.features for step in steps if isinstance(step, ResolveDebian)}
+    assert found == {"base build": wanted, "packages": ()}, "what a recipe names goes in as a whole"

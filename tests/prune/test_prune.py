@@ -2,79 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.images import LIB, OFFICIAL, PY, RUNTIME, TAG, official, runtime
+from tests.pruning import SITE, base_build, globs, layer, place, prune
 from tests.tinyelf import program, shared
 from tests.treetext import tree
 
-from slimrun.elf.facts import Facts
 from slimrun.elf.model import FamilyChoice
-from slimrun.errors import FileConflict, ImageFailed, Where
+from slimrun.errors import FileConflict, ImageFailed
 from slimrun.plan.digest import digest_of
-from slimrun.plan.part import Part
-from slimrun.plan.steps import PruneTree
-from slimrun.prune.prune import Pruned, prune_trees
 from slimrun.prune.rules import GROUPS, Rules
-from slimrun.python.interpreter import find_interpreter
-from slimrun.python.prefix import BaseBuild, take
-from slimrun.recipe.model import Glob, Text
+from slimrun.recipe.model import Text
 from slimrun.tree.tree import Tree
-from slimrun.why import Why
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-RECIPE = Why(rule="recipe", text="python.image: python:3.11", where=Where("x.yaml", 1, 1))
-SITE = f"{PY}/site-packages"
-
-
-def place(number: int) -> Where:
-    return Where("x.yaml", number, 1)
-
-
-def globs(*texts: str) -> tuple[Glob, ...]:
-    return tuple(Glob(text=text, where=place(number)) for number, text in enumerate(texts, 10))
-
-
-def part(rows: Mapping[str, str | bytes], rule: str = "wheel") -> Part:
-    found = tree(rows)
-    whys = tuple((path, Why(rule=rule, text=f"{rule} of a test", where=place(5))) for path in found)
-    return Part(tree=found, whys=whys)
-
-
-def base_build(rows: Mapping[str, str | bytes] = OFFICIAL) -> BaseBuild:
-    found = tree(rows)
-    return take(found, find_interpreter(found), name="python:3.11", why=RECIPE)
-
-
-def prune(
-    wheels: Mapping[str, str | bytes] | None = None,
-    files: Mapping[str, str | bytes] | None = None,
-    *,
-    base: Tree = runtime,
-    build: Mapping[str, str | bytes] = OFFICIAL,
-    extra: Tree | None = None,
-    base_env: tuple[tuple[str, str], ...] = (),
-    **rules: Any,
-) -> Pruned:
-    step = PruneTree(**{"level": "safe", "level_where": place(3), **rules})
-    supply = extra if extra is not None else Tree()
-    return prune_trees(
-        base_build(build),
-        part(wheels or {}),
-        part(files or {}, "files"),
-        base,
-        step,
-        extra_supply=supply,
-        facts=Facts(),
-        base_env=base_env,
-    )
-
-
-def layer(pruned: Pruned, name: str) -> list[str]:
-    return list(dict(pruned.layers)[name])
+    from slimrun.prune.prune import Pruned
 
 
 def rules_of(pruned: Pruned) -> dict[str, str]:
@@ -97,8 +41,8 @@ KEPT = [
 ]
 GONE = {
     "/usr/lib/x86_64-linux-gnu/libunused.so.1": "unneeded",
-    "/usr/local/bin/2to3": "scripts",
-    "/usr/local/bin/2to3-3.11": "scripts",
+    "/usr/local/bin/2to3": "lib2to3",
+    "/usr/local/bin/2to3-3.11": "lib2to3",
     "/usr/local/bin/pip": "ensurepip",
     "/usr/local/include/python3.11/Python.h": "headers",
     "/usr/local/lib/libpython3.so": "unneeded",
@@ -349,7 +293,7 @@ NAMED = [
     (f"{PY}/ensurepip/_bundled/pip.whl", "ensurepip"),
     (f"{PY}/pydoc_data/topics.py", "docs"),
     ("/usr/local/share/man/man1/python3.1", "docs"),
-    ("/usr/local/bin/2to3", "scripts"),
+    ("/usr/local/bin/2to3", "lib2to3"),
     (f"{PY}/json/__pycache__/x.pyc", "bytecode"),
     (f"{PY}/json/__init__.py", None),
     (f"{PY}/encodings/utf_8.py", None),

@@ -24,7 +24,6 @@ USES = {
     "level tiny": (IMAGE + "prune: {level: tiny}\n", "2:9"),
     "byte code in the image": (IMAGE + "prune: {bytecode: only}\n", "2:9"),
     "joining double libraries": (IMAGE + "prune: {dedupe: true}\n", "2:9"),
-    "choosing features": (IMAGE + "prune: {features: []}\n", "2:9"),
     "traces": (IMAGE + "prune: {trace: x.json}\n", "2:9"),
     "images for another machine": (IMAGE + "platforms: [linux/riscv64]\n", "2:1"),
 }

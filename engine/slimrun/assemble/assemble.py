@@ -48,7 +48,9 @@ def write_image(
     base_why = setting("runtime", f"runtime: {step.runtime}", step.runtime_where, _line(files.get(interpreter.path)))
     user_why = setting("recipe", f"image.user: {step.image.user}", step.user_where, base_why)
     lines = Lines(user=user_why, runtime=base_why, files=files)
-    system, whys = system_files(whole, pruned.closure, step.image.user, lines)
+    system, whys = system_files(
+        whole, pruned.closure, step.image.user, lines, interpreter=interpreter, features=pruned.features
+    )
     trees["system"] = trees["system"].merge(system)
     whole = whole.merge(system)
     layers = [

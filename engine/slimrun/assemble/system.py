@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from slimrun.assemble import ldconfig, nsswitch
 from slimrun.elf import ldcache
 from slimrun.errors import ImageFailed
 from slimrun.tree.entry import file, folder
@@ -15,13 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from slimrun.elf.model import Closure
+    from slimrun.python.interpreter import Interpreter
     from slimrun.tree.entry import Entry
 
 USER_NAME = "nonroot"
 NEWLINE = "\n"
 _ROOT_PASSWD = "root:x:0:0:root:/root:/sbin/nologin\n"
 _ROOT_GROUP = "root:x:0:\n"
-_NSSWITCH = "passwd: files\ngroup: files\nhosts: files dns\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,21 +34,42 @@ class Lines:
     files: Mapping[str, Why]
 
 
-def system_files(tree: Tree, closure: Closure, user: str, lines: Lines) -> tuple[Tree, dict[str, Why]]:
-    """What the finished tree lacks: entries for `user` (`65532:65532`), nsswitch.conf, /tmp, and ld.so.cache where needed."""
+def system_files(
+    tree: Tree,
+    closure: Closure,
+    user: str,
+    lines: Lines,
+    *,
+    interpreter: Interpreter | None = None,
+    features: tuple[str, ...] = (),
+) -> tuple[Tree, dict[str, Why]]:
+    """What the finished tree lacks: entries for `user` (`65532:65532`), name service, /tmp, an ld.so.cache where needed.
+
+    For the feature `find_library`, which needs `interpreter`, also what answers `ldconfig -p`.
+    """
     found: dict[str, tuple[Entry, Why]] = {}
     for path, content in _users(tree, user).items():
         data = content.encode("utf-8", "surrogateescape")
         found[path] = file(data), _why(f"names the image's user {user}", lines.user)
-    if tree.resolve("/etc/nsswitch.conf") is None:
-        why = _why("names are looked up in files, then DNS, which the runtime does not say", lines.runtime)
-        found["/etc/nsswitch.conf"] = file(_NSSWITCH.encode()), why
+    names = nsswitch.adjusted(tree)
+    if names is not None:
+        why = _why("names are looked up by what is there, which the runtime does not say", lines.runtime)
+        found[nsswitch.PATH] = file(names), why
     if tree.resolve("/tmp") is None:
         why = _why("tempfile needs a folder to write in, which the runtime has not", lines.runtime)
         found["/tmp"] = folder(0o1777), why
+    cached = closure.cached
+    if "find_library" in features and interpreter is not None:
+        script = ldconfig.stand_in(tree, interpreter, cached)
+        if script is not None:
+            text = "feature find_library: ctypes.util.find_library asks it for libraries"
+            because = lines.files.get(interpreter.path, lines.runtime)
+            found[script[0]] = script[1], Why(rule="feature", text=text, because=because)
+        elif tree.resolve(ldconfig.PATH) is not None:
+            cached = ldconfig.libraries(tree, interpreter, cached)
     stale = [item for item in ldcache.of_tree(tree) or () if not ldcache.opens(tree, item)]
-    if closure.cached or stale:
-        cache = ldcache.regenerate(tree, closure.cached)
+    if cached or stale:
+        cache = ldcache.regenerate(tree, cached)
         if cache is not None:
             found[ldcache.PATH] = file(cache), _cache_why(closure, lines)
     return Tree({path: entry for path, (entry, _) in found.items()}), {path: why for path, (_, why) in found.items()}
@@ -57,7 +79,7 @@ def _cache_why(closure: Closure, lines: Lines) -> Why:
     """It leads on from the first library that needs it."""
     paths = sorted({item.path for item in closure.cached})
     if not paths:
-        return _why("without the names that are gone", lines.runtime)
+        return _why("lists the libraries that are there", lines.runtime)
     because = next((lines.files[path] for path in paths if path in lines.files), lines.runtime)
     return _why(f"the loader finds {', '.join(paths)} through it alone", because)
 

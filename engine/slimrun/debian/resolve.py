@@ -33,11 +33,13 @@ def resolve_debian(
     snapshot: str | None = None,
     keyring: Sequence[Key] | None = None,
     now: datetime | None = None,
+    alone: Sequence[str] = (),
 ) -> tuple[DebPin, ...]:
     """The packages and their dependencies (not what they recommend), by name; errors carry the recipe's place.
 
-    `architecture` is Debian's word (amd64, arm64).
-    Raises BadSignature, PackageNotFound, BadArchive, DownloadFailed, IndexUnreachable, and NotCached where the archive is offline.
+    `architecture` is Debian's word (amd64, arm64). Of `alone`, packages whose files are wanted without what they depend on, a
+    suite may lack any. Raises BadSignature, PackageNotFound, BadArchive, DownloadFailed, IndexUnreachable, and NotCached where
+    the archive is offline.
     """
     keys = debian_keyring() if keyring is None else keyring
     time = now or datetime.now(UTC)
@@ -58,6 +60,8 @@ def resolve_debian(
         universe = Universe(suite, architecture, found)
         named = {universe.asked(one).name for one in packages}
         chosen = closure(packages, universe)
+        known = {package.name for package in chosen}
+        beside = [package for name in alone if name not in known and (package := universe.candidate(name)) is not None]
     except SlimrunError as error:
         error.where = error.where or (packages[0].where if packages else None)
         raise
@@ -72,5 +76,5 @@ def resolve_debian(
             named=package.name in named,
             suite=package.source.suite,
         )
-        for package in chosen
+        for package in sorted((*chosen, *beside), key=lambda package: package.name)
     )

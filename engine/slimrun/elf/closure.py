@@ -71,11 +71,12 @@ def close(
     library_path: tuple[str, ...] = (),
     preload: tuple[str, ...] = (),
     also: Sequence[Extra] = (),
+    nss: bool = True,
 ) -> Closure:
     """The closure of `roots` over `output` (the runtime base with the selection laid over it).
 
     A library that is missing is a value. `library_path` is LD_LIBRARY_PATH of the image's own configuration, `preload` what that
-    preloads (tokens.preloads).
+    preloads (tokens.preloads). Without `nss` the modules through which an old glibc looks up names are not brought.
     """
     suppliers = Suppliers(supplies, facts)
     attempt = partial(Attempt, output, roots, suppliers, facts, library_path=library_path, preload=preload, also=also)
@@ -85,7 +86,7 @@ def close(
         only.complete()
         return result(only, FamilyDecision(), (), facts)
     base = family_of(output, linker_of(output, program, facts), program.target, facts)
-    case = _Case(output, program, suppliers, facts, also, roots[0].why, attempt)
+    case = _Case(output, program, suppliers, facts, also, roots[0].why, attempt, nss)
     return case.into_nothing() if base is None else case.over(base)
 
 
@@ -100,6 +101,7 @@ class _Case:
     also: Sequence[Extra]
     because: Why
     attempt: Callable[..., Attempt]
+    nss: bool
 
     def into_nothing(self) -> Closure:
         """A base without glibc: the first supply's that offers all that is needed, else the first supply's."""
@@ -166,7 +168,7 @@ class _Case:
         return list(enumerate(self.suppliers.supplies))
 
     def _nss(self, family: Family) -> tuple[Extra, ...]:
-        if not (0, 0) < family.release < NSS_INSIDE_LIBC:
+        if not self.nss or not (0, 0) < family.release < NSS_INSIDE_LIBC:
             return ()
         text = f"{family.identity} opens it to look up hosts and users"
         why = Why(rule="nss", text=text, because=self.because)

@@ -134,10 +134,15 @@ def _images(recipe: Recipe) -> tuple[Step, ...]:
         case PythonGit(builder=builder):
             found.append(ResolveImage(role="builder", reference=builder, where=recipe.python_where))
         case PythonDebian(suite=suite, package=package, snapshot=snapshot):
-            named = Text(text=package, where=recipe.python_where)
+            features = recipe.prune.features
             found.append(
                 ResolveDebian(
-                    role="base build", packages=(named,), suite=suite, snapshot=snapshot, where=recipe.python_where
+                    role="base build",
+                    packages=(Text(text=package, where=recipe.python_where),),
+                    suite=suite,
+                    snapshot=snapshot,
+                    where=recipe.python_where,
+                    features=None if features is None else tuple(sorted({item.text for item in features})),
                 )
             )
     if recipe.runtime != SCRATCH:
@@ -185,6 +190,7 @@ def _prune(recipe: Recipe) -> Step:
         keep=prune.keep,
         drop=prune.drop,
         libraries=prune.libraries,
+        features=prune.features,
         strip=prune.level in _STRIPPING if prune.strip is None else prune.strip,
         environ=tuple(pair for pair in recipe.image.env if pair[0] in HEEDED),
     )

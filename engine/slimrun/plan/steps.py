@@ -38,13 +38,17 @@ class TakePython:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolveDebian:
-    """Settle Debian packages and what they depend on; `suite` None means the base build's."""
+    """Settle Debian packages and what they depend on; `suite` None means the base build's.
+
+    `features` have packages of their own, which come along; None means the default ones.
+    """
 
     role: str
     packages: tuple[Text, ...]
     suite: str | None
     snapshot: str | None
     where: Where
+    features: tuple[str, ...] | None = ()
 
     def __str__(self) -> str:
         return f"{self.role} {', '.join(item.text for item in self.packages)} of {self.suite or 'its suite'}"
@@ -96,13 +100,17 @@ class CopyFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PruneTree:
-    """Keep what is needed, and say why; `environ` is what of the recipe's image.env the loader heeds."""
+    """Keep what is needed, and say why.
+
+    `features` None means the default ones, `environ` is what of the recipe's image.env the loader heeds.
+    """
 
     level: Level
     level_where: Where
     keep: tuple[Glob, ...] = ()
     drop: tuple[Glob, ...] = ()
     libraries: tuple[Text, ...] = ()
+    features: tuple[Text, ...] | None = None
     strip: bool = False
     environ: Pairs = ()
 

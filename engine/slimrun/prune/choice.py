@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from slimrun.errors import ImageFailed
 from slimrun.prune.globs import Matcher
 from slimrun.prune.pruned import Removed
-from slimrun.prune.rules import Rules
+from slimrun.prune.rules import GROUPS, Rules
+from slimrun.python.scan import imported
 from slimrun.tree.tree import Tree
 from slimrun.why import Why, setting
 
@@ -83,6 +84,23 @@ class Choice:
             elif not self.keeps(path):
                 continue
             kept[path] = entry
+        return Tree(kept)
+
+    def imported(self, build: BaseBuild, wheels: Part) -> Tree:
+        """Of CPython what a named group took and a wheel imports; to be kept with the wheels."""
+        groups = {module: group.name for group in GROUPS for module in group.modules}
+        wanted: dict[str, Why] = {}
+        whys = dict(wheels.whys)
+        for path, entry in wheels.tree.files() if not self.loose else ():
+            for module, line in imported(entry.read(), frozenset(groups)).items() if path.endswith(".py") else ():
+                text = f"{path}:{line} imports {module}"
+                wanted.setdefault(groups[module], Why(rule="imported", text=text, because=whys[path]))
+        kept = {
+            path: build.selection[path]
+            for path, item in self.removed.items()
+            if item.why.rule in wanted and path in build.selection
+        }
+        self.whys |= {path: wanted[self.removed[path].why.rule] for path in kept}
         return Tree(kept)
 
     def packages(self, part: Part) -> Tree:

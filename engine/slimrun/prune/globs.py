@@ -50,6 +50,11 @@ def literal_folder(pattern: str) -> str:
     return literal.rpartition("/")[0] or "/"
 
 
+def is_glob(pattern: str) -> bool:
+    """Whether a pattern may name more than one path."""
+    return _MAGIC.search(pattern) is not None
+
+
 def _translated(pattern: str) -> str:
     return "".join(_token(found.lastgroup or "", found[0]) for found in _TOKENS.finditer(pattern))
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from slimrun.elf.closure import close
-from slimrun.elf.model import Closure, Extra, FamilyChoice, Missing, Root, Supply
+from slimrun.elf.model import Closure, Extra, FamilyChoice, Root, Supply
 from slimrun.elf.tokens import library_path, preloads
 from slimrun.plan.part import Part
 from slimrun.prune.choice import Choice, must_match
+from slimrun.prune.dlopen import Openings
 from slimrun.prune.dpkg import records
+from slimrun.prune.gather import Gatherer
 from slimrun.prune.places import followed
 from slimrun.prune.pruned import Pruned, Removed
 from slimrun.prune.roots import (
@@ -19,19 +21,19 @@ from slimrun.prune.roots import (
     named_libraries,
     package_roots,
     program_roots,
-    python_roots,
-    unloadable,
     wheel_roots,
 )
+from slimrun.prune.settle import Settled, settle
 from slimrun.tree.entry import Kind
 from slimrun.tree.tree import Tree
 from slimrun.why import Why
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping, Sequence
 
     from slimrun.elf.facts import Facts
     from slimrun.plan.steps import PruneTree
+    from slimrun.prune.gather import Gathered, Read
     from slimrun.python.prefix import BaseBuild
     from slimrun.recipe.model import Pairs
 
@@ -40,14 +42,9 @@ __all__ = ["Pruned", "Removed", "prune_trees"]
 LIBRARIES = ("/lib", "/usr/lib", "/usr/local/lib", "/opt")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Settled:
-    """CPython's own part: its tree, what must run of it, what that needs, and what level none keeps unloadable."""
-
-    tree: Tree
-    roots: tuple[Root, ...]
-    closure: Closure
-    unresolved: tuple[Missing, ...] = ()
+def _nothing(_: Sequence[str]) -> Tree:
+    """What reads more of a base build that is at hand as a whole."""
+    return Tree()
 
 
 def prune_trees(
@@ -63,14 +60,16 @@ def prune_trees(
     packages: Part | None = None,
     package_supply: Tree | None = None,
     package_owners: Mapping[str, str] | None = None,
+    read: Read = _nothing,
 ) -> Pruned:
     """Decide what of a base build, packages, wheels and files goes onto `base`.
 
     `base_env` is the environment of the base's config, `extra_supply` holds what `keep` names beyond the folders that the base
-    build's supply has, `package_supply` what packages depend on. Raises ImageFailed for a glob that matches
-    nothing, FileConflict; a missing library is a value in the closure.
+    build's supply has, `package_supply` what packages depend on; `read` gives more of the base build's image, which features
+    ask for. Raises ImageFailed for a glob that matches nothing and a feature that nothing has, FileConflict; a missing library
+    is a value in the closure.
     """
-    choice, supply, also = Choice(rules), build.supply.merge(extra_supply), extras(build)
+    choice, supply = Choice(rules), build.supply.merge(extra_supply)
     packages, wheels, files = followed(packages or Part(), base), followed(wheels, base), followed(files, base)
     from_packages = package_supply or Tree()
     must_match(rules.keep, (supply, from_packages, packages.tree, wheels.tree, files.tree, base))
@@ -79,91 +78,77 @@ def prune_trees(
         *((Supply(name="Debian packages", tree=choice.supply(from_packages)),) if from_packages else ()),
         Supply(name=build.supply_name, tree=choice.supply(supply)),
     )
+    gatherer = Gatherer(build, rules, supplies, lambda paths: choice.supply(read(paths)), facts)
 
     environ = dict((*base_env, *rules.environ))
 
-    def closed(output: Tree, roots: tuple[Root, ...], also: tuple[Extra, ...]) -> Closure:
-        path, preload = library_path(environ), preloads(environ)
-        return close(output, roots, supplies, facts=facts, library_path=path, preload=preload, also=also)
+    def closed(output: Tree, roots: Sequence[Root], also: Sequence[Extra]) -> Closure:
+        return close(
+            output,
+            roots,
+            supplies,
+            facts=facts,
+            library_path=library_path(environ),
+            preload=preloads(environ),
+            also=also,
+            nss=gatherer.nss,
+        )
 
-    own = _settle(
-        build, choice, choice.selection(build, supply), lambda tree, roots: closed(base.merge(tree), roots, also)
+    always = extras(build)
+    own = settle(
+        build, choice, choice.selection(build, supply), lambda tree, roots: closed(base.merge(tree), roots, always)
     )
-    package_tree, wheel_tree, file_tree = choice.packages(packages), choice.part(wheels), choice.part(files)
-    parts = {"packages": package_tree, "wheels": wheel_tree, "files": file_tree}
-    output = base.without(own.closure.removed).merge(own.tree, _pulled(own.closure), *parts.values())
+    given = {"packages": packages, "wheels": wheels, "files": files}
+    parts = {"packages": choice.packages(packages), "wheels": choice.part(wheels), "files": choice.part(files)}
+    parts["wheels"] = parts["wheels"].merge(choice.imported(build, given["wheels"]))
+    # Twice: what CPython alone needs goes into its layer, so that images of one base build share it.
+    mine = _with(base.without(own.closure.removed).merge(own.tree), own.closure)
+    first = gatherer.gather(mine.merge(parts["packages"]), own.closure, _whys(own.closure) | choice.whys)
+    more = closed(mine.merge(first.tree), first.roots, ()) if first.roots else Closure()
+    output = _with(mine.merge(first.tree), more).merge(*parts.values())
+    openings = Openings(
+        build,
+        [(parts[name], dict(part.whys)) for name, part in given.items()],
+        [output, *(one.tree for one in supplies)],
+    )
+    also = (*always, *named_libraries(build, rules), *openings.extras)
     roots = (
         *own.roots,
-        *package_roots(build, package_tree, dict(packages.whys), facts),
-        *wheel_roots(build, wheel_tree, dict(wheels.whys)),
-        *program_roots(wheel_tree, dict(wheels.whys), facts),
-        *file_roots(build, file_tree, dict(files.whys), facts),
+        *first.roots,
+        *package_roots(build, parts["packages"], dict(packages.whys), facts),
+        *wheel_roots(build, parts["wheels"], dict(wheels.whys)),
+        *program_roots(parts["wheels"], dict(wheels.whys), facts),
+        *file_roots(build, parts["files"], dict(files.whys), facts),
     )
-    also = (*also, *named_libraries(build, rules))
     whole = closed(output, roots, also)
-    result = _result(build, base, choice, own, parts, whole, roots, also)
+    second = gatherer.gather(_with(output, whole), whole, _whys(whole, own.closure) | choice.whys)
+    if second.roots:
+        roots = (*roots, *second.roots)
+        whole = closed(output.merge(second.tree), roots, also)
+    result = _result(build, base, choice, own, parts, ((first, more), (second, whole)), roots)
+    result = replace(
+        result,
+        also=also,
+        features=tuple(sorted(gatherer.found)),
+        findings=(*gatherer.findings(), *openings.findings(whole, settled=bool(rules.libraries))),
+    )
     owners = dict(build.owners) | dict(package_owners or {})
     return _recorded(result, owners, choice.supply(supply.merge(from_packages))) if owners else result
-
-
-def _settle(
-    build: BaseBuild, choice: Choice, tree: Tree, close_on: Callable[[Tree, tuple[Root, ...]], Closure]
-) -> _Settled:
-    """CPython without what nothing can load, and without libraries that nothing loads.
-
-    An official slim image carries _tkinter without libtk: such an extension is broken where it comes from, too. It goes, unless
-    `keep` names it; at level none it stays, and nothing is asked of it.
-    """
-    aside: dict[str, Missing] = {}
-    while True:
-        roots = python_roots(build, tree, choice.whys, without=aside)
-        closure = close_on(tree, roots)
-        broken = unloadable(closure.missing, roots, build)
-        broken = {path: missing for path, missing in broken.items() if not choice.keeps(path)}
-        if not broken:
-            break
-        if choice.loose:
-            aside |= broken
-            continue
-        for path, missing in broken.items():
-            why = Why(rule="unresolved", text=f"nothing can load it: {missing}", because=choice.whys.pop(path))
-            choice.remove(path, tree[path], why)
-        tree = tree.without(broken)
-    if not choice.loose:
-        tree = _without_unneeded(build, choice, tree, closure)
-    return _Settled(tree=tree, roots=roots, closure=closure, unresolved=tuple(aside.values()))
-
-
-def _without_unneeded(build: BaseBuild, choice: Choice, tree: Tree, closure: Closure) -> Tree:
-    """CPython's tree without those of its own shared libraries that nothing loads (libpython3.so)."""
-    gone = [
-        path
-        for path in tree
-        if path.rpartition("/")[2].startswith("libpython")
-        and ".so" in path.rpartition("/")[2]
-        and path in build.whys
-        and path not in closure.used
-        and not choice.keeps(path)
-    ]
-    for path in gone:
-        why = Why(rule="unneeded", text="a shared library that no kept file loads", because=choice.whys.pop(path))
-        choice.remove(path, tree[path], why)
-    return tree.without(gone)
 
 
 def _result(
     build: BaseBuild,
     base: Tree,
     choice: Choice,
-    own: _Settled,
+    own: Settled,
     parts: dict[str, Tree],
-    whole: Closure,
+    found: tuple[tuple[Gathered, Closure], tuple[Gathered, Closure]],
     roots: tuple[Root, ...],
-    also: tuple[Extra, ...],
 ) -> Pruned:
     """The layers: what only a wheel needs goes with the wheels, so that images of one base build share CPython's."""
-    early, late = _pulled(own.closure), _pulled(whole)
-    late = late.without(early)
+    (first, more), (second, whole) = found
+    early = _with(_with(Tree(), own.closure), more).merge(first.tree)
+    late = _with(second.tree, whole).without(early)
     # Over a family that CPython itself brought, the whole finds that family as if it were the base's.
     decision = own.closure.family if whole.family.choice is FamilyChoice.BASE else whole.family
     family = frozenset(
@@ -178,7 +163,7 @@ def _result(
         "files": parts["files"],
         "system": early.merge(late).only(lambda path, _: path in family),
     }
-    whys = {pulled.path: pulled.why for pulled in (*whole.pulled, *own.closure.pulled)} | choice.whys
+    whys = {**second.whys, **first.whys} | _whys(whole, more, own.closure) | choice.whys
     _left_behind(build, choice, whys)
     hidden = {*own.closure.removed, *whole.removed} - family
     text = f"of the runtime's glibc ({decision.base_identity}), which the image does not use"
@@ -192,7 +177,6 @@ def _result(
         whys=tuple(sorted(whys.items())),
         removed=tuple(removed),
         roots=roots,
-        also=also,
         closure=replace(whole, family=decision),
         hidden=tuple(sorted(hidden)),
         unresolved=own.unresolved,
@@ -226,5 +210,11 @@ def _left_behind(build: BaseBuild, choice: Choice, whys: dict[str, Why]) -> None
         choice.remove(path, entry, choice.drop_why(path) if choice.drops(path) else unneeded)
 
 
-def _pulled(closure: Closure) -> Tree:
-    return Tree({pulled.path: pulled.entry for pulled in closure.pulled})
+def _with(tree: Tree, closure: Closure) -> Tree:
+    """A tree with what a closure pulled."""
+    return tree.merge(Tree({pulled.path: pulled.entry for pulled in closure.pulled}))
+
+
+def _whys(*closures: Closure) -> dict[str, Why]:
+    """The reasons of what closures pulled, the last one's first."""
+    return {pulled.path: pulled.why for closure in closures for pulled in closure.pulled}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from slimrun.elf.model import Closure, Extra, Missing, Root
+    from slimrun.elf.model import Closure, Extra, Finding, Missing, Root
     from slimrun.tree.tree import Tree
     from slimrun.why import Why
 
@@ -24,15 +24,17 @@ class Removed:
 class Pruned:
     """The layers' content by name, the reasons for all of it and for what went, and the closure they rest on.
 
-    `roots` begin with the interpreter; `unresolved` is what level none keeps though nothing can load it. It knows no passwd,
-    no ld.so.cache and no digests of layers: those are assemble's.
+    `roots` begin with the interpreter; `unresolved` is what level none keeps though nothing can load it; `features` are the names
+    of those that the image has. It knows no passwd, no ld.so.cache and no digests of layers: those are assemble's.
     """
 
     layers: tuple[tuple[str, Tree], ...]
     whys: tuple[tuple[str, Why], ...]
     removed: tuple[Removed, ...]
     roots: tuple[Root, ...]
-    also: tuple[Extra, ...]
     closure: Closure
+    also: tuple[Extra, ...] = ()
     hidden: tuple[str, ...] = ()
     unresolved: tuple[Missing, ...] = ()
+    features: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from slimrun.elf.model import Extra, Root
+from slimrun.prune.features import FEATURES
 from slimrun.why import Why
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from slimrun.plan.steps import PruneTree
     from slimrun.python.prefix import BaseBuild
     from slimrun.tree.tree import Tree
-
-LIBGCC = "libgcc_s.so.1"
 
 
 def python_roots(
@@ -72,9 +71,12 @@ def file_roots(build: BaseBuild, tree: Tree, whys: Mapping[str, Why], facts: Fac
 def extras(build: BaseBuild) -> tuple[Extra, ...]:
     """What every CPython opens at run time though no file says so."""
     program = build.interpreter.path
-    text = "glibc opens libgcc_s.so.1 when a thread ends by pthread_exit, and aborts without it"
-    why = Why(rule="libgcc_s", text=text, because=build.whys[program])
-    return (Extra(name=LIBGCC, program=program, why=why),)
+    return tuple(
+        Extra(name=name, program=program, why=Why(rule=each.name, text=each.text, because=build.whys[program]))
+        for each in FEATURES
+        if each.fixed
+        for name in each.libraries
+    )
 
 
 def named_libraries(build: BaseBuild, rules: PruneTree) -> tuple[Extra, ...]:

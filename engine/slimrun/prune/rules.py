@@ -18,12 +18,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Paths that go from level `safe` on; patterns know {prefix}, {stdlib}, {dynload}, {scripts} and {site}."""
+    """Paths that go from level `safe` on; patterns know {prefix}, {stdlib}, {dynload}, {scripts} and {site}.
+
+    They stay where a wheel imports one of `modules`.
+    """
 
     name: str
     text: str
     breaks: str
     patterns: tuple[str, ...]
+    modules: tuple[str, ...] = ()
 
 
 GROUPS = (
@@ -80,18 +84,21 @@ GROUPS = (
         text="pip's installer",
         breaks="ensurepip, venv with pip",
         patterns=("{stdlib}/ensurepip", "{scripts}/pip*", "{scripts}/easy_install*", "{scripts}/wheel*"),
+        modules=("ensurepip",),
+    ),
+    Group(
+        name="lib2to3",
+        text="the translator from Python 2",
+        breaks="lib2to3, which Python 3.13 has no more, and the 2to3 command",
+        patterns=("{stdlib}/lib2to3", "{scripts}/2to3*"),
+        modules=("lib2to3",),
     ),
     Group(
         name="docs",
         text="documentation",
         breaks="the topics of help()",
+        modules=("pydoc_data",),
         patterns=("{stdlib}/pydoc_data", "{prefix}/share/man", "{prefix}/share/doc", "{scripts}/pydoc*"),
-    ),
-    Group(
-        name="scripts",
-        text="a script of the base build",
-        breaks="the 2to3 command",
-        patterns=("{scripts}/2to3*",),
     ),
     Group(
         name="bytecode",

@@ -50,7 +50,6 @@ PLANNED: tuple[tuple[str, Callable[[Recipe], tuple[Where, ...]]], ...] = (
     ("level tiny", lambda r: _at(r, r.prune.level == "tiny", "prune", "level")),
     ("byte code in the image", lambda r: _at(r, r.prune.bytecode != "drop", "prune", "bytecode")),
     ("joining double libraries", lambda r: _at(r, r.prune.dedupe, "prune", "dedupe")),
-    ("choosing features", lambda r: _at(r, r.prune.features is not None, "prune", "features")),
     ("traces", lambda r: _at(r, r.prune.trace is not None, "prune", "trace")),
 )
 

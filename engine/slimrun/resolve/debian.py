@@ -10,6 +10,7 @@ from slimrun.debian.resolve import resolve_debian
 from slimrun.debian.unpack import open_packages
 from slimrun.errors import PythonNotFound, RequirementNotMet
 from slimrun.plan.part import Part
+from slimrun.prune.features import packages_of
 from slimrun.python.interpreter import DEFAULT_PATH, find_interpreter
 from slimrun.python.prefix import BaseBuild, take
 from slimrun.tree.tree import Tree
@@ -41,7 +42,9 @@ class Packages:
 def pin_packages(step: ResolveDebian, suite: str, platform: str, archive: Archive) -> tuple[DebPin, ...]:
     """Settle a step's packages for a platform; raises what `resolve_debian` raises."""
     architecture = machine.of_platform(platform).debian
-    return resolve_debian(step.packages, suite, architecture, archive, snapshot=step.snapshot)
+    return resolve_debian(
+        step.packages, suite, architecture, archive, snapshot=step.snapshot, alone=packages_of(step.features)
+    )
 
 
 def suite_of(image: ImageSource, step: ResolveDebian) -> str:

@@ -107,6 +107,7 @@ def static_checks(
         checks.append(Check(name="max_size", ok=ok, detail=text, where=step.max_size_where))
     warnings = [
         *family,
+        *(str(item) for item in pruned.findings),
         *(str(item) for item in found if item not in wrong),
         *(str(item) for item in pruned.unresolved),
     ]
