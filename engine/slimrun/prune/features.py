@@ -28,8 +28,9 @@ class Feature:
 
     `files` are patterns over absolute paths, `but` what they leave out; they know {triplet}, {openssldir} and {modulesdir} (of
     each libcrypto that is loaded). Of `links`, (name, target), a name that is not there is made where its target is. Without a
-    match of `required` the feature is missing; without patterns it never is. `packages` are Debian's that have the files;
-    `of_glibc`: only from the very build of glibc that the image runs on. A feature that is `fixed` no recipe can switch off.
+    match of `required` the feature is missing; without patterns it never is. `packages` are Debian's that have the files. Files
+    of a pattern come from the first supply that has any, and not where the image has any; with `every`, from all. `of_glibc`: only
+    from the very build of glibc that the image runs on. A feature that is `fixed` no recipe can switch off.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Feature:
     required: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
+    every: bool = False
     of_glibc: bool = False
 
 
@@ -115,6 +117,7 @@ FEATURES = (
         ),
         required=("/usr/lib/{triplet}/krb5/plugins/**/*.so", "/etc/krb5.conf"),
         packages=("libgssapi-krb5-2", "libk5crypto3", "libkeyutils1", "libkrb5-3", "libkrb5support0"),
+        every=True,
     ),
     Feature(
         name="locale",
@@ -160,8 +163,9 @@ FEATURES = (
             "/usr/share/p11-kit/modules/*.module",
             "/etc/pkcs11/**",
         ),
-        required=("/usr/lib/{triplet}/pkcs11/*.so",),
-        packages=("libp11-kit0", "libtasn1-6", "p11-kit-modules"),
+        required=("/usr/share/p11-kit/modules/*.module", "/etc/pkcs11/modules/*"),
+        packages=("libp11-kit0", "libtasn1-6", "p11-kit", "p11-kit-modules"),
+        every=True,
     ),
     Feature(
         name="sasl",
@@ -172,6 +176,7 @@ FEATURES = (
         files=("/usr/lib/{triplet}/sasl2/*.so*", "/usr/lib/sasl2/*.conf", "/etc/sasl2/*.conf"),
         required=("/usr/lib/{triplet}/sasl2/*.so*",),
         packages=("libsasl2-2", "libsasl2-modules"),
+        every=True,
     ),
     Feature(
         name="terminfo",

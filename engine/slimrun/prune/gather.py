@@ -68,7 +68,9 @@ class Gatherer:
         """What `output` lacks of the features that what the closure uses of it brings in; `whys` are the reasons so far."""
         ground = Ground(output, closure.used, self._build.interpreter, self._facts)
         on = [(each, why) for each in self._features if (why := self._why(each, ground, whys)) is not None]
-        self._fetch([pattern for each, _ in on for pattern in ground.fill(each.files) if not ground.has(pattern)])
+        self._fetch(
+            [pattern for each, _ in on for pattern in ground.fill(each.files) if each.every or not ground.has(pattern)]
+        )
         reasons: dict[str, Why] = {}
         for each, why in on:
             self._take(each, ground, why, reasons)
@@ -108,19 +110,18 @@ class Gatherer:
             self._supplies[-1] = self._read(lacking).merge(base)
 
     def _take(self, each: Feature, ground: Ground, why: Why, reasons: dict[str, Why]) -> None:
-        """Lay a feature's files over the output, those of each pattern from the first supply that has any."""
+        """Lay a feature's files over the output."""
         but = Matcher(each.but)
         for pattern in ground.fill(each.files):
-            if ground.has(pattern):
-                continue
             for supply in self._supplies:
+                if ground.has(pattern) and not each.every:
+                    break
                 names = [name for name in matches(supply, pattern) if not but.match(name)]
                 if names and not (each.of_glibc and not ground.runs_on(supply)):
                     for name in names:
                         _place(ground, supply, name, why, reasons)
                     if each.of_glibc:
                         _list_sets(ground, supply, dirname(names[0]), why, reasons)
-                    break
         for name, target in each.links:
             for place in ground.fill((name,)):
                 if resolve(ground.view, place) is None and resolve(ground.view, target) is not None:
