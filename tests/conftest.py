@@ -25,6 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 # Start processes, compilers, servers or namespaces by the dozen: not for `make unit`.
 SLOW = (
+    "assemble/test_compiler",
     "backend/test_local",
     "backend/test_sandbox",
     "cli/test_commands",
@@ -44,6 +45,7 @@ SLOW = (
     "local/",
     "oci/test_layout",
     "oci/test_registry_",
+    "python/test_bytecode",
     "python/test_wheels",
     "recipe/test_any_text",
     "test_schedule_many",

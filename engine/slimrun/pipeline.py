@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from slimrun.assemble.assemble import Assembled
-    from slimrun.backend.base import Backend
+    from slimrun.backend.base import Backend, Layered
     from slimrun.cache.store import Cache
     from slimrun.deadline import Deadline
     from slimrun.debian.archive import Archive
@@ -268,10 +268,32 @@ def prune(given: Given, context: Context) -> Pruned:
         context.emit(Warned(text=text))
     for finding in result.findings:
         context.emit(Warned(text=str(finding)))
-    if not step.strip:
-        return result
-    with context.cache.pack(given.key) as pack:
-        return strip_layers(result, pack, context.facts, context.cache)
+    if step.strip:
+        with context.cache.pack(given.key) as pack:
+            result = strip_layers(result, pack, context.facts, context.cache)
+    return result if step.bytecode == "drop" else _with_bytecode(result, runtime, step, given, context)
+
+
+def _with_bytecode(pruned: Pruned, runtime: Layered, step: PruneTree, given: Given, context: Context) -> Pruned:
+    """What was pruned with byte code, in a pack of its own: the bytes of what was stripped must be there to be run."""
+    from slimrun.assemble.bytecode import add_bytecode
+    from slimrun.assemble.compiler import Compiler
+
+    interpreter = given.build.interpreter
+    compiler = Compiler(
+        interpreter,
+        runtime,
+        context.backend,
+        context.cache,
+        platform=given.pins.platform,
+        where=step.bytecode_where or step.level_where,
+        environ=dict(context.environ),
+    )
+    with context.cache.pack(f"{given.key}.bytecode") as pack:
+        result = add_bytecode(pruned, runtime.tree, interpreter, step.bytecode, compiler, pack)
+    for finding in compiler.findings:
+        context.emit(Warned(text=str(finding)))
+    return result
 
 
 def assemble(given: Given, context: Context) -> Assembled:

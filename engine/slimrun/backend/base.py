@@ -26,6 +26,9 @@ def is_static(path: str) -> bool:
     return path.endswith(".a")
 
 
+OUTPUT = 1 << 20
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layered:
     """A whole image: its config, the bytes of files in each of its layers, and the tree they make.
@@ -68,7 +71,7 @@ class Limits:
     """How a command runs in a finished image: root file system read-only, no capabilities, no new privileges, always.
 
     `timeout` is in seconds; `tmpfs` are paths that are writable and empty, `owner` (`65532:65532`) whose they are where the
-    backend would else keep a folder's mode and give it to root.
+    backend would else keep a folder's mode and give it to root. Of each output the last `output` bytes are kept.
     """
 
     env: tuple[tuple[str, str], ...] = ()
@@ -77,6 +80,7 @@ class Limits:
     tmpfs: tuple[str, ...] = ("/tmp", "/dev/shm")
     owner: str = "0:0"
     entrypoint: tuple[str, ...] | None = None
+    output: int = OUTPUT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

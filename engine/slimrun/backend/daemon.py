@@ -12,7 +12,7 @@ from posixpath import dirname, join
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from slimrun.backend.base import ENGINE_FILES, LABEL_RUN, LABEL_STAGE, Finished, Layered, Limits, Ran, is_static
+from slimrun.backend.base import ENGINE_FILES, LABEL_RUN, LABEL_STAGE, OUTPUT, Finished, Layered, Limits, Ran, is_static
 from slimrun.backend.host import choose_host, image_facts
 from slimrun.backend.layers import cached_layers, known_layers
 from slimrun.backend.loading import load_image
@@ -122,9 +122,10 @@ class DockerBackend:
             self.engine.start(container)
             status = self.engine.wait(container, limits.timeout)
             self._check()
+            lines = None if limits.output > OUTPUT else OUTPUT_LINES
             return Ran(
                 exit=status,
-                stdout=self.engine.logs(container, stderr=False, tail=OUTPUT_LINES),
+                stdout=self.engine.logs(container, stderr=False, tail=lines)[-limits.output :],
                 stderr=self.engine.logs(container, stderr=True, tail=OUTPUT_LINES),
             )
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from slimrun.backend.base import Limits, NotRun, Ran
+from slimrun.backend.base import OUTPUT, Limits, NotRun, Ran
 from slimrun.backend.layers import read_layers
 from slimrun.backend.sandbox_process import capture
 from slimrun.backend.sandbox_root import Root, remove_root
@@ -120,7 +120,7 @@ class Sandbox:
             tmpfs=tuple(self._root.mount_point(path) for path in limits.tmpfs),
             network=limits.network,
         )
-        status, out, err = _run(self._tool, job, self._root.folder, limits.timeout, stopped)
+        status, out, err = _run(self._tool, job, self._root.folder, limits.timeout, limits.output, stopped)
         if status == _NO_SANDBOX and err.startswith("slimrun: "):
             return NotRun(reason=err.removeprefix("slimrun: ").strip())
         return Ran(exit=status, stdout=out, stderr=err, note="" if self._tool.root else _ONE_ID)
@@ -158,18 +158,18 @@ def _try(tool: Tool, scratch: Path) -> str:
             tmpfs=("/tmp", "/dev/shm"),
             network=False,
         )
-        status, _, err = _run(tool, job, Path(name), _PROBE_SECONDS)
+        status, _, err = _run(tool, job, Path(name), _PROBE_SECONDS, OUTPUT)
     return "" if status == 0 else err.removeprefix("slimrun: ").strip() or f"it ended with {status}"
 
 
 def _run(
-    tool: Tool, job: _Job, folder: Path, timeout: float, stopped: Flag | None = None
+    tool: Tool, job: _Job, folder: Path, timeout: float, keep: int, stopped: Flag | None = None
 ) -> tuple[int | None, str, str]:
     if tool.name == "bwrap":
-        return capture(_bwrap(tool.path, job), {}, timeout, stopped)
+        return capture(_bwrap(tool.path, job), {}, timeout, stopped, keep=keep)
     spec = folder / "job.json"
     spec.write_text(json.dumps(_spec(tool, job)), encoding="utf-8")
-    return capture(_unshare(tool, job, spec), _TOOL_PATH, timeout, stopped)
+    return capture(_unshare(tool, job, spec), _TOOL_PATH, timeout, stopped, keep=keep)
 
 
 def _unshare(tool: Tool, job: _Job, spec: Path) -> list[str]:

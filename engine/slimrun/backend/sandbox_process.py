@@ -21,11 +21,16 @@ _LOOK = 0.2
 
 
 def capture(
-    argv: Sequence[str], env: Mapping[str, str], timeout: float, stopped: Flag | None = None
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    timeout: float,
+    stopped: Flag | None = None,
+    *,
+    keep: int = KEEP,
 ) -> tuple[int | None, str, str]:
     """Exit status (128 and the signal's number where one ended it, None where time ran out), stdout and stderr.
 
-    Of each output the last KEEP bytes. Whatever happens, Ctrl-C too, the process is killed and waited for. Time has also run
+    Of each output the last `keep` bytes. Whatever happens, Ctrl-C too, the process is killed and waited for. Time has also run
     out once `stopped` is set.
     """
     until = time.monotonic() + timeout
@@ -40,7 +45,7 @@ def capture(
     kept = {cast("IO[bytes]", stream): bytearray() for stream in (process.stdout, process.stderr)}
     status: int | None = None
     try:
-        if _drain(kept, until, stopped):
+        if _drain(kept, until, keep, stopped):
             status = process.wait(max(0.0, until - time.monotonic()))
     except subprocess.TimeoutExpired:
         status = None
@@ -48,14 +53,14 @@ def capture(
         process.kill()
         process.wait()
         if status is None:
-            _drain(kept, time.monotonic() + _GRACE)
+            _drain(kept, time.monotonic() + _GRACE, keep)
         for stream in kept:
             stream.close()
-    out, err = (bytes(data[-KEEP:]).decode("utf-8", "replace") for data in kept.values())
+    out, err = (bytes(data[-keep:]).decode("utf-8", "replace") for data in kept.values())
     return (128 - status if status is not None and status < 0 else status), out, err
 
 
-def _drain(kept: dict[IO[bytes], bytearray], until: float, stopped: Flag | None = None) -> bool:
+def _drain(kept: dict[IO[bytes], bytearray], until: float, keep: int, stopped: Flag | None = None) -> bool:
     """Read all outputs until they are closed (True) or time is out."""
     with selectors.DefaultSelector() as waiting:
         for stream in kept:
@@ -70,6 +75,6 @@ def _drain(kept: dict[IO[bytes], bytearray], until: float, stopped: Flag | None 
                 if not data:
                     waiting.unregister(stream)
                 kept[stream] += data
-                if len(kept[stream]) > 2 * KEEP:
-                    del kept[stream][:-KEEP]
+                if len(kept[stream]) > 2 * keep:
+                    del kept[stream][:-keep]
     return True

@@ -191,6 +191,8 @@ def _prune(recipe: Recipe) -> Step:
         drop=prune.drop,
         libraries=prune.libraries,
         features=prune.features,
+        bytecode=prune.bytecode,
+        bytecode_where=None if prune.bytecode == "drop" else _place(recipe, "prune", "bytecode"),
         strip=prune.level in _STRIPPING if prune.strip is None else prune.strip,
         environ=tuple(pair for pair in recipe.image.env if pair[0] in HEEDED),
     )

@@ -9,7 +9,7 @@ from slimrun.errors import BUILT_IN
 
 if TYPE_CHECKING:
     from slimrun.errors import Where
-    from slimrun.recipe.model import FileCopy, Glob, Image, Level, Pairs, Text, VerifyRun, Wheel
+    from slimrun.recipe.model import Bytecode, FileCopy, Glob, Image, Level, Pairs, Text, VerifyRun, Wheel
     from slimrun.recipe.policy import Rule
 
 
@@ -112,6 +112,8 @@ class PruneTree:
     libraries: tuple[Text, ...] = ()
     features: tuple[Text, ...] | None = None
     strip: bool = False
+    bytecode: Bytecode = "drop"
+    bytecode_where: Where | None = None
     environ: Pairs = ()
 
     def __str__(self) -> str:

@@ -102,7 +102,7 @@ GROUPS = (
     ),
     Group(
         name="bytecode",
-        text="byte code, made anew by the interpreter or not at all (prune.bytecode: drop)",
+        text="byte code of the base build: its times void it once copied; prune.bytecode has it made anew",
         breaks="start-up time where the root is read-only",
         patterns=("{stdlib}/**/__pycache__", "{stdlib}/**/*.pyc"),
     ),

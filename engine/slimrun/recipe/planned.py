@@ -48,7 +48,6 @@ PLANNED: tuple[tuple[str, Callable[[Recipe], tuple[Where, ...]]], ...] = (
     ("packages for builds", lambda r: _at(r, bool(r.pip.build_packages), "pip", "build_packages")),
     ("a wheel built from a folder", _folder_wheels),
     ("level tiny", lambda r: _at(r, r.prune.level == "tiny", "prune", "level")),
-    ("byte code in the image", lambda r: _at(r, r.prune.bytecode != "drop", "prune", "bytecode")),
     ("joining double libraries", lambda r: _at(r, r.prune.dedupe, "prune", "dedupe")),
     ("traces", lambda r: _at(r, r.prune.trace is not None, "prune", "trace")),
 )
