@@ -14,17 +14,21 @@ from tests.tinyelf import shared
 from tests.treetext import tree
 
 from slimrun.assemble.ldconfig import libraries, stand_in
-from slimrun.assemble.system import system_files
+from slimrun.assemble.system import Lines, system_files
 from slimrun.elf import ldcache
 from slimrun.elf.ldcache import Cached
 from slimrun.elf.model import Closure
+from slimrun.errors import Where
 from slimrun.python.interpreter import find_interpreter
 from slimrun.tree.folder import read_entry
+from slimrun.why import Why
 
 if TYPE_CHECKING:
     from slimrun.tree.tree import Tree
 
 INTERPRETER = find_interpreter(official)
+RUNTIME = Why(rule="runtime", text="runtime: x", where=Where("x.yaml", 1, 1))
+LINES = Lines(user=RUNTIME, runtime=RUNTIME, files={})
 PYTHON = Cached("libpython3.11.so.1.0", "/usr/local/lib/libpython3.11.so.1.0", 0x0303)
 
 
@@ -78,15 +82,17 @@ def test_where_it_goes() -> None:
 
 
 def test_the_feature_decides() -> None:
-    wanted, whys = system_files(official, Closure(), "0", interpreter=INTERPRETER, features=("find_library",))
+    wanted, whys = system_files(official, Closure(), "0", LINES, interpreter=INTERPRETER, features=("find_library",))
     assert "/sbin/ldconfig" in wanted
-    assert whys["/sbin/ldconfig"].rule == "feature"
-    assert "/sbin/ldconfig" not in system_files(official, Closure(), "0", interpreter=INTERPRETER)[0]
+    assert str(whys["/sbin/ldconfig"]).endswith("asks it for libraries <- runtime: x (x.yaml:1:1)")
+    assert "/sbin/ldconfig" not in system_files(official, Closure(), "0", LINES, interpreter=INTERPRETER)[0]
 
 
 def test_a_real_ldconfig_gets_a_cache_that_knows_all() -> None:
     image = official.merge(tree({"/sbin/ldconfig": "file 0755 elf"}))
-    found, _ = system_files(image, Closure(cached=(PYTHON,)), "0", interpreter=INTERPRETER, features=("find_library",))
+    found, _ = system_files(
+        image, Closure(cached=(PYTHON,)), "0", LINES, interpreter=INTERPRETER, features=("find_library",)
+    )
     assert "/sbin/ldconfig" not in found
     listed = {line.name for line in ldcache.read(found["/etc/ld.so.cache"].read())}
     assert {"libssl.so.3", "libpython3.11.so.1.0"} <= listed
