@@ -316,10 +316,15 @@ def verify(given: Given, context: Context) -> Verified:
     """Check the image's files, load it, run it, and only then give it its tags."""
     from slimrun.verify.checks import Verified, raise_failed, run_checks, static_checks, untried
     from slimrun.verify.policy import policy_checks
+    from slimrun.verify.proof import layers_as_checked, provenance
 
     step, backend = cast("Verify", given.step), context.backend
     checks, warnings = static_checks(given.assembled, given.pruned, step, context.facts)
-    checks += policy_checks(given.assembled, step.rules)
+    checks += (
+        provenance(given.assembled, given.pruned),
+        layers_as_checked(given.assembled, given.pruned, context.cache, epoch=context.settings.epoch or 0),
+        *policy_checks(given.assembled, step.rules),
+    )
     raise_failed(checks)
     finished = given.assembled.finished(given.tags)
     image = backend.load(finished)
@@ -375,9 +380,9 @@ WORKERS: dict[str, Worker] = {
     "packages": Worker(packages),
     "wheels": Worker(wheels),
     "files": Worker(files),
-    "prune": Worker(prune, 2),
+    "prune": Worker(prune, 3),
     "assemble": Worker(assemble, 2),
-    "verify": Worker(verify),
-    "report": Worker(report, 2),
+    "verify": Worker(verify, 2),
+    "report": Worker(report, 3),
     "push": Worker(push),
 }

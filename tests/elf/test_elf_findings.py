@@ -139,3 +139,41 @@ def test_module_for_musl_under_glibc(name: str, kit: Kit) -> None:
     (finding,) = [one for one in closure.findings if one.rule == "mixed-libc"]
     assert (finding.level, finding.path) == (Level.ERROR, "/x/ext.so")
     assert f"needs {name}" in finding.text
+
+
+def test_search_paths_that_depend_on_the_working_folder(kit: Kit) -> None:
+    """One finding for each file that says so, however many names it asks for."""
+    ext = kit.library("", needs=["liba.so", "libb.so"], rpath="$ORIGIN:x.libs:")
+    files = {"/app/prog": kit.program("2.36"), "/x/ext.so": ext}
+    files |= {f"/x/{name}": kit.library(name) for name in ("liba.so", "libb.so")}
+    output = merged(kit.glibc("2.36")).merge(Tree(files))
+    roots = [Root(path="/app/prog", why=LINE), Root(path="/x/ext.so", why=LINE, program="/app/prog")]
+    (finding,) = check(output, roots, facts=Facts())
+    assert isinstance(finding, Finding)
+    assert (finding.rule, finding.level, finding.path) == ("relative-search-path", Level.WARNING, "/x/ext.so")
+    assert finding.text.startswith("its RPATH has 'x.libs', '', looked up in")
+    (finding,) = [
+        one for one in check(output, roots[:1], facts=Facts(), library_path=("/opt", "")) if isinstance(one, Finding)
+    ]
+    assert (finding.rule, finding.path) == ("relative-search-path", "/app/prog")
+
+
+def test_a_needed_path_that_depends_on_the_working_folder(kit: Kit) -> None:
+    files = {"/app/prog": kit.program("2.36"), "/x/ext.so": kit.library("", needs=["x/liba.so"])}
+    closure, _ = closed(merged(kit.glibc("2.36")), files, modules=["/x/ext.so"])
+    rules = {one.rule: one.level for one in closure.findings}
+    assert rules["relative-needed"] is Level.ERROR
+
+
+def test_two_files_of_one_name_in_a_process(kit: Kit) -> None:
+    """An error (2.3), but not for copies in `*.libs`, nor for a CPU's variants."""
+    first, second = kit.library("libq.so.1", needs=["libx.so"]), kit.library("libq.so.1", "2.31")
+    ext = {
+        "/x/ext.so": kit.library("", needs=["libq.so.1", "libq-other.so"], rpath="$ORIGIN/a:$ORIGIN/b:$ORIGIN/b.libs")
+    }
+    for folder, level in (("b", Level.ERROR), ("b.libs", None)):
+        rows = {"/x/a/libq.so.1": first, "/x/a/libx.so": kit.library("libx.so"), f"/x/{folder}/libq-other.so": second}
+        closure, _ = closed(
+            merged(kit.glibc("2.36")), {"/app/prog": kit.program("2.36"), **ext, **rows}, modules=["/x/ext.so"]
+        )
+        assert {one.rule: one.level for one in closure.findings}.get("double") is level

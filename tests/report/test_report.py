@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -117,6 +118,7 @@ def test_json() -> None:
     assert value["files"][-1] == {
         "path": "/usr/bin/python3",
         "size": 2,
+        "sha256": hashlib.sha256(b"py").hexdigest(),
         "layer": "python",
         "why": [
             {"rule": "python", "text": "the interpreter", "where": ""},

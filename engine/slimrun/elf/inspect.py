@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from slimrun.elf.family import FOLDERS, is_member
 from slimrun.elf.model import Finding, Level
+from slimrun.elf.tokens import folders
 from slimrun.elf.versions import GLIBC_PRIVATE, Verdict, compare
 
 if TYPE_CHECKING:
@@ -59,6 +60,21 @@ def warning_of(breach: Breach) -> Finding:
     return Finding(rule="no-version-information", path=breach.by.real, text=text)
 
 
+def relative_folders(process: Process, objects: Sequence[Loaded]) -> Iterator[Finding]:
+    """Search paths that name the working folder, or one below it: libraries may come from wherever a program is started."""
+    loader = process.loader
+    if any(not folder.startswith("/") for folder in loader.expanded(process.main.asker)):
+        text = "LD_LIBRARY_PATH has a relative or empty element, looked up in whatever folder the program is started in"
+        yield Finding(rule="relative-search-path", path=process.main.real, text=text)
+    for one in objects:
+        info = one.hit.info
+        kind, tag = ("RUNPATH", info.runpath) if info.runpath is not None else ("RPATH", info.rpath)
+        odd = [repr(part) for part in folders(tag, one.asker.path, loader.linker) if not part.startswith("/")]
+        if odd:
+            text = f"its {kind} has {', '.join(odd)}, looked up in whatever folder the program is started in"
+            yield Finding(rule="relative-search-path", path=one.real, text=text)
+
+
 def findings(process: Process, objects: Sequence[Loaded], *, module: bool) -> Iterator[Finding]:
     """What a person should know of these objects; `module`: they are loaded by dlopen."""
     linker = process.loader.linker
@@ -89,7 +105,7 @@ def findings(process: Process, objects: Sequence[Loaded], *, module: bool) -> It
 
 
 def asked_findings(process: Process) -> Iterator[Finding]:
-    """What the requests of a process show: relative names and folders, and what only some CPUs find."""
+    """What the requests of a process show: relative names, and what only some CPUs find."""
     for asked in process.asked:
         search = asked.search
         if search is None:
@@ -97,11 +113,6 @@ def asked_findings(process: Process) -> Iterator[Finding]:
         if "/" in asked.name and search.relative:
             text = f"needs {asked.name}, a path relative to wherever the program is started"
             yield Finding(rule="relative-needed", path=asked.by.real, text=text, level=Level.ERROR)
-        elif search.relative:
-            text = (
-                f"{asked.name} is also looked for in the working folder: a search path has a relative or empty element"
-            )
-            yield Finding(rule="relative-search-path", path=asked.by.real, text=text)
         if search.hit is not None and search.hit.hwcaps and process.loader.active is None:
             text = f"{asked.name} is found for CPUs of {search.hit.hwcaps} alone"
             yield Finding(rule="hwcaps-only", path=asked.by.real, text=text)

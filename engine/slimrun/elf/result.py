@@ -28,7 +28,7 @@ def result(attempt: Attempt, family: FamilyDecision, removed: tuple[str, ...], f
     used = used_paths(attempt.runs)
     pulled = [one for path, one in attempt.pulled.items() if path in used or path in attempt.forced]
     lost = list(missing(attempt.runs, attempt.view, attempt.why_of))
-    places = elsewhere(attempt.view.tree, lost, facts)
+    places = elsewhere(attempt.runs, attempt.view.tree, lost, facts)
     cached = _cached(attempt)
     little = all(run.process.main.hit.info.little for run in attempt.runs)
     own = ldcache.of_tree(attempt.view)
@@ -110,15 +110,17 @@ def found(runs: Iterable[Run]) -> Iterator[Finding]:
     for run in runs:
         yield from inspect.findings(run.process, run.objects, module=run.module)
         yield from inspect.asked_findings(run.process)
+        yield from inspect.relative_folders(run.process, run.objects)
         yield from inspect.doubles(run.process)
         for breach in inspect.breaches(run.process, run.objects):
             if not breach.fatal:
                 yield inspect.warning_of(breach)
 
 
-def elsewhere(tree: Tree, lost: Sequence[Missing], facts: Facts) -> dict[str, str]:
+def elsewhere(runs: Sequence[Run], tree: Tree, lost: Sequence[Missing], facts: Facts) -> dict[str, str]:
     """Of names that modules miss, those that a file of `tree` has, or has as its SONAME: another module may load it first."""
     names = {one.name for one in lost if one.late} - {one.name for one in lost if not one.late}
+    targets = {run.process.main.hit.info.target for run in runs}
     places: dict[str, str] = {}
     for path, entry in tree.files() if names else ():
         base = path.rpartition("/")[2]
@@ -128,7 +130,7 @@ def elsewhere(tree: Tree, lost: Sequence[Missing], facts: Facts) -> dict[str, st
             info = facts.facts(path, entry)
         except BadElf:
             continue
-        for name in (base, info.soname) if info is not None else ():
+        for name in (base, info.soname) if info is not None and info.target in targets else ():
             if name in names:
                 places.setdefault(name, path)
     return places

@@ -130,7 +130,7 @@ class Loader:
             for asker in by.chain():
                 if asker.info.runpath is None:
                     yield "RPATH", tokens.folders(asker.info.rpath, asker.path, self.linker)
-        yield "LD_LIBRARY_PATH", self._library_path(main)
+        yield "LD_LIBRARY_PATH", self.expanded(main)
         yield "RUNPATH", tokens.folders(by.info.runpath, by.path, self.linker)
         yield "cache", ()
         if not by.info.nodeflib:
@@ -144,7 +144,8 @@ class Loader:
             yield "RPATH", tokens.folders(text, asker.path, self.linker)
         yield "default", self.linker.dirs
 
-    def _library_path(self, main: Asker) -> tuple[str, ...]:
+    def expanded(self, main: Asker) -> tuple[str, ...]:
+        """LD_LIBRARY_PATH, tokens replaced for the program `main`."""
         return tuple(tokens.expand(folder, dirname(main.path), self.linker) for folder in self.library_path)
 
     def _folder(self, found: Search, folder: str, name: str, target: tuple[int, bool, int], how: str) -> bool:

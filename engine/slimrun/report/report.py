@@ -25,10 +25,11 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class File:
-    """A path of the image, what layer brings it, and why it is there."""
+    """A path of the image, what layer brings it, and why it is there; `sha256` is that of a file's bytes, else ""."""
 
     path: str
     size: int
+    sha256: str
     layer: str
     why: Why
 
@@ -73,7 +74,13 @@ def make_report(
     layer_of = {path: name for name, tree in pruned.layers for path in tree}
     layer_of |= dict.fromkeys(dict(assembled.whys), "system")
     files = tuple(
-        File(path=path, size=entry.size, layer=layer_of.get(path, "base"), why=whys.get(path, assembled.base_why))
+        File(
+            path=path,
+            size=entry.size,
+            sha256=entry.digest,
+            layer=layer_of.get(path, "base"),
+            why=whys.get(path, assembled.base_why),
+        )
         for path, entry in assembled.tree.items()
         if entry.kind is not Kind.DIR
     )
@@ -119,7 +126,13 @@ def to_json(report: Report) -> dict[str, Any]:
         ],
         "distributions": [{"name": name, "version": version} for name, version in report.distributions],
         "files": [
-            {"path": item.path, "size": item.size, "layer": item.layer, "why": _chain(item.why)}
+            {
+                "path": item.path,
+                "size": item.size,
+                "sha256": item.sha256,
+                "layer": item.layer,
+                "why": _chain(item.why),
+            }
             for item in report.files
         ],
         "removed": [{"path": item.path, "size": item.size, "why": _chain(item.why)} for item in report.removed],

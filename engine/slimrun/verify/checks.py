@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from posixpath import join
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,8 @@ from slimrun.elf.model import Finding, Level, Unmet
 from slimrun.elf.tokens import library_path, preloads
 from slimrun.errors import MissingLibrary, VerifyFailed, Where
 from slimrun.tree.entry import Kind
+from slimrun.verify.model import Check, Verified
+from slimrun.verify.proof import origin_of, supply_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from slimrun.plan.steps import Verify
     from slimrun.prune.pruned import Pruned
     from slimrun.recipe.model import VerifyRun
+
+__all__ = ["Check", "Verified", "raise_failed", "run_checks", "static_checks", "untried"]
 
 # Imports each module named after it and says how each went, so that a crash tells which module it was in. What the modules
 # themselves print goes to stderr: stdout is the importer's alone. It needs no module but the builtin ones.
@@ -50,29 +54,6 @@ _SHORTEST = 0.1
 _TAIL = 12
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One thing that was tried, or with `skipped` (the reason) was not: then it is not ok, and has not failed either.
-
-    `detail` says how it went, `note` what trying it on this machine could not prove.
-    """
-
-    name: str
-    ok: bool
-    detail: str = ""
-    where: Where | None = None
-    skipped: str = ""
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verified:
-    """All checks of an image that passed or were skipped, and warnings."""
-
-    checks: tuple[Check, ...]
-    warnings: tuple[str, ...] = ()
-
-
 def static_checks(
     assembled: Assembled, pruned: Pruned, step: Verify, facts: Facts
 ) -> tuple[tuple[Check, ...], tuple[str, ...]]:
@@ -87,6 +68,8 @@ def static_checks(
         library_path=library_path(dict(assembled.config.env)),
         preload=preloads(dict(assembled.config.env)),
         also=pruned.also,
+        origin=origin_of(assembled, pruned),
+        supply=supply_of(assembled, pruned),
     )
     family = [text] if (text := decided(pruned.closure.family)) else []
     wrong = [item for item in found if not (isinstance(item, Finding) and item.level is Level.WARNING)]
