@@ -92,6 +92,11 @@ def trim(root: Path, most: int | None) -> Trimmed:
         return Trimmed(count=count, freed=freed, size=size, held=held)
 
 
+def size_of(root: Path) -> int:
+    """The bytes that a cache takes."""
+    return _facts(root)[1]
+
+
 def _live(root: Path, own: int) -> Iterator[int]:
     """When each other run that is alive began; files of runs that died are removed."""
     for path in _children(root / _RUNS):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 # Each command is the module of its name in this folder, with SUMMARY and main(argv); loaded when it is called.
-COMMANDS = ("run", "init", "list", "show", "lint", "explain", "schema", "clean")
+COMMANDS = ("run", "init", "list", "show", "lint", "explain", "schema", "clean", "doctor")
 
 HELP = """slimrun makes the smallest glibc Python container images there are, from declarative recipes, and proves each one.
 

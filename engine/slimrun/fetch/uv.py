@@ -73,7 +73,7 @@ def compile_requirements(
 def command(target: Target, *, native_tls: bool) -> tuple[str, ...]:
     """The argument list, requirements on standard input; no address stands in it (`ps` would show its password)."""
     return (
-        *(_binary(), "pip", "compile", "-", "--format", "pylock.toml"),
+        *(binary(), "pip", "compile", "-", "--format", "pylock.toml"),
         *("--no-config", "--no-header", "--no-annotate", "--quiet", "--color", "never", "--no-progress"),
         *("--python", sys.executable, "--no-python-downloads", "--python-version", target.full_version),
         *("--python-platform", target.uv_platform, "--only-binary", ":all:"),
@@ -111,7 +111,8 @@ def with_login(url: str, network: Network) -> str:
     return url if not known or userinfo(url) else re.sub("^([a-z]+://)", lambda match: f"{match[1]}{known}@", url)
 
 
-def _binary() -> str:
+def binary() -> str:
+    """The uv program that came with its Python package; raises RequirementNotMet."""
     try:
         return find_uv_bin()
     except FileNotFoundError as error:

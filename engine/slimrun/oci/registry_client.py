@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_HUB = {"docker.io": "registry-1.docker.io"}
+HUB = {"docker.io": "registry-1.docker.io"}
 _DOWN = "check the network and build.proxy in slim.yaml, or map the registry with mirrors.images; then run again"
 
 
@@ -117,7 +117,7 @@ class Client:
         """Where the registry is; one on this machine may speak plain HTTP, as it may to Docker."""
         with self._lock:
             if not self._base:
-                host = _HUB.get(self._reference.registry, self._reference.registry)
+                host = HUB.get(self._reference.registry, self._reference.registry)
                 local = is_loopback(urlsplit(f"//{host}").hostname or "")
                 self._base = f"http://{host}" if local and not self._speaks_tls(host) else f"https://{host}"
         return self._base
