@@ -223,6 +223,14 @@ def test_half_written_files_of_killed_runs_go(full: Full) -> None:
     assert sorted(path.name for path in staging.iterdir()) == ["root-1-x", "tmpnew"]
 
 
+def test_what_is_remembered_of_images_stays(full: Full) -> None:
+    for kind in ("last", "last-run", "report"):
+        _set(full.cache.save(kind, "app", {"error": ""}), 0)
+    assert trim(full.cache.root, 0).count == 1
+    assert full.cache.load("last", "app") == full.cache.load("last-run", "app") == {"error": ""}
+    assert full.cache.load("report", "app") is None
+
+
 def test_what_others_keep_in_the_cache_goes_as_a_whole(full: Full) -> None:
     tool = full.cache.root / "uv/simple/deep"
     tool.mkdir(parents=True)

@@ -111,8 +111,12 @@ def test_metadata_is_that_of_the_engine(example: Example) -> None:
 
 def test_images_of_one_python_and_runtime_share_its_layers(example: Example) -> None:
     layers = {row["name"]: row["layers"] for row in json.loads((example.folder / "meta.json").read_text())}
-    service, job = layers["notes-py3.11-busybox-glibc"], layers["sales"]
-    assert service[0] == job[0]
+    service, job, other = layers["notes-py3.11-busybox-glibc"], layers["sales"], layers["notes-py3.11-scratch"]
+    assert service[:2] == job[:2], "the runtime's and CPython's"
+    assert service[2:] != job[2:]
+    assert service[0] not in other
+    files = {tuple(rows)[-2] for name, rows in layers.items() if name.startswith("notes")}
+    assert len(files) == 1, "the service's own files, in four images"
 
 
 def test_only_what_changed_is_made_again(example: Example) -> None:

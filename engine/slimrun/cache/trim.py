@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _RUNS, _STAGING, _LOCKS = "runs", "staging", "locks"
+# What is remembered of images by name: small, and nothing could make it again.
+_MEMORY = ("last", "last-run")
 # Unpacked images (backend/sandbox.py), which the local backend removes: it takes more than unlinking.
 _UNPACKED = "root-"
 
@@ -113,7 +115,8 @@ def _live(root: Path, own: int) -> Iterator[int]:
 
 def _items(root: Path) -> Iterator[_Item]:
     by_key: dict[str, list[Path]] = {}
-    for folder in (*_children(root / "records"), *_children(root / "values"), root / "packs"):
+    kinds = [folder for folder in _children(root / "records") if folder.name not in _MEMORY]
+    for folder in (*kinds, *_children(root / "values"), root / "packs"):
         for path in _children(folder):
             by_key.setdefault(path.name.removesuffix(".json"), []).append(path)
     for key, paths in by_key.items():
