@@ -45,6 +45,7 @@ SLOW = (
     "local/",
     "oci/test_layout",
     "oci/test_registry_",
+    "prune/test_strip_tools",
     "python/test_bytecode",
     "python/test_wheels",
     "recipe/test_any_text",

@@ -8,7 +8,7 @@ PACKAGES=(
   postgresql openssl
   mmdebstrap busybox-static
   gcc libc6-dev musl binutils make git curl ca-certificates xz-utils
-  skopeo umoci bubblewrap gpgv
+  skopeo umoci bubblewrap gpgv gdb
 )
 # The project needs Python 3.11 with venv, whoever made it.
 python3.11 -c 'import ensurepip, venv' 2>/dev/null || PACKAGES+=(python3 python3-venv)
