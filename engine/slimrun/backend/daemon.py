@@ -9,6 +9,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from posixpath import dirname, join
+from queue import SimpleQueue
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
@@ -254,11 +255,20 @@ class DockerImage:
         found = {each: self._backend.cache.load_value("folder", self._key(*each)) for each in wanted}
         lacking = [each for each, tree in found.items() if tree is None]
         if lacking:
-            # Libraries through a container of their own: an engine locks a container while it reads in it.
-            containers = {lean: self._backend.reader(self._pin.digest, lean) for lean in {lean for _, lean in lacking}}
-            with ThreadPoolExecutor(2) as pool:
-                trees = pool.map(lambda each: self._take(containers[each[1]], *each), lacking)
-                found |= dict(zip(lacking, trees, strict=True))
+            # Two at once, each through a container of its own: an engine locks a container while it reads in it.
+            free: SimpleQueue[str] = SimpleQueue()
+            for second in (False, True)[: len(lacking)]:
+                free.put(self._backend.reader(self._pin.digest, second))
+
+            def take(each: tuple[str, bool]) -> Tree:
+                container = free.get()
+                try:
+                    return self._take(container, *each)
+                finally:
+                    free.put(container)
+
+            with ThreadPoolExecutor(free.qsize()) as pool:
+                found |= dict(zip(lacking, pool.map(take, lacking), strict=True))
         return Tree().merge(*found.values()).without(ENGINE_FILES)
 
     def layered(self) -> Layered:
