@@ -314,30 +314,32 @@ def assemble(given: Given, context: Context) -> Assembled:
 
 def verify(given: Given, context: Context) -> Verified:
     """Check the image's files, load it, run it, and only then give it its tags."""
+    from concurrent.futures import ThreadPoolExecutor
+
     from slimrun.verify.checks import Verified, raise_failed, run_checks, static_checks, untried
     from slimrun.verify.policy import policy_checks
     from slimrun.verify.proof import layers_as_checked, provenance
 
     step, backend = cast("Verify", given.step), context.backend
     checks, warnings = static_checks(given.assembled, given.pruned, step, context.facts)
-    checks += (
-        provenance(given.assembled, given.pruned),
-        layers_as_checked(given.assembled, given.pruned, context.cache, epoch=context.settings.epoch or 0),
-        *policy_checks(given.assembled, step.rules),
-    )
+    checks += (provenance(given.assembled, given.pruned), *policy_checks(given.assembled, step.rules))
     raise_failed(checks)
     finished = given.assembled.finished(given.tags)
-    image = backend.load(finished)
-    try:
-        checks += run_checks(image, given.assembled, given.pruned, step, backend, context.deadline)
-        if context.deadline:
-            context.deadline.check()
-        raise_failed(checks)
-        backend.tag(image, finished)
-    except BaseException:
-        if not context.settings.keep_failed:
-            backend.discard(image)
-        raise
+    with ThreadPoolExecutor(1) as beside:  # most of the time is the engine's, loading and running
+        epoch = context.settings.epoch or 0
+        proved = beside.submit(layers_as_checked, given.assembled, given.pruned, context.cache, epoch=epoch)
+        image = backend.load(finished)
+        try:
+            checks += run_checks(image, given.assembled, given.pruned, step, backend, context.deadline)
+            if context.deadline:
+                context.deadline.check()
+            checks += (proved.result(),)
+            raise_failed(checks)
+            backend.tag(image, finished)
+        except BaseException:
+            if not context.settings.keep_failed:
+                backend.discard(image)
+            raise
     for text in untried(checks):
         context.emit(Warned(text=text))
     return Verified(checks=checks, warnings=(*warnings, *untried(checks)))
