@@ -69,6 +69,9 @@ def test_equal_stages_run_once(forks: int, catalog: Catalog) -> None:
     assert all(not catalog.ended(stage) for stage in WORKERS if stage not in told), "nothing to do is not worth a line"
     assert all(dict(item.counts)["skipping"] == 3 for item in outcomes)
     assert len(catalog.backend.tags) == 6
+    if forks == 1:
+        assert catalog.backend.calls.count("open busybox:glibc") == 1
+        assert catalog.backend.calls.count("open python:3.11") == 1
 
 
 def test_one_digest_for_any_number_of_hands_in_any_order(

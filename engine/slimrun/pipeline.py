@@ -69,10 +69,17 @@ class Context:
         """How Debian's archive is reached."""
         return reach.archive(self.settings, self.cache, self.emit)
 
+    def runtime(self, pins: Pins) -> Layered:
+        """The runtime base, read once for all images that stand on it."""
+        from slimrun.resolve.images import open_runtime
+
+        name = pins.runtime.digest if pins.runtime else pins.platform
+        return cast("Layered", self.memo.once(f"runtime {name}", lambda: open_runtime(pins, self.backend)))
+
     @property
     def facts(self) -> Facts:
         """What is known of ELF files, each content read once in a run."""
-        return self.memo.facts
+        return self.memo.facts(self.cache)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +203,6 @@ def wheels(given: Given, context: Context) -> Wheels:
     from slimrun.python.interpreter import glibc_version
     from slimrun.python.target import target_of
     from slimrun.python.wheels import explain_wheels, fetch_wheels, resolve_wheels
-    from slimrun.resolve.images import open_runtime
 
     step = cast("InstallWheels", given.step)
     interpreter, cache, indexes = given.build.interpreter, context.cache, reach.indexes(step, context.environ)
@@ -204,7 +210,7 @@ def wheels(given: Given, context: Context) -> Wheels:
     if context.settings.offline:
         msg = "the wheels are not in the cache, and this run may not ask the index"
         raise NotCached(msg, hint="run once without --offline", where=step.lines[0].where)
-    runtime = open_runtime(given.pins, context.backend)
+    runtime = context.runtime(given.pins)
     versions = [version for tree in (given.build.supply, runtime.tree) if (version := glibc_version(tree))]
     glibc = max(versions, default=None)
     pins = resolve_wheels(
@@ -241,10 +247,9 @@ def prune(given: Given, context: Context) -> Pruned:
     from slimrun.prune.globs import literal_folder
     from slimrun.prune.prune import prune_trees
     from slimrun.prune.stripping import strip_layers
-    from slimrun.resolve.images import open_runtime
 
     step = cast("PruneTree", given.step)
-    runtime = open_runtime(given.pins, context.backend)
+    runtime = context.runtime(given.pins)
     folders = sorted({literal_folder(glob.text) for glob in step.keep} - {"/"})
 
     def read(paths: Sequence[str]) -> Tree:
@@ -299,11 +304,10 @@ def _with_bytecode(pruned: Pruned, runtime: Layered, step: PruneTree, given: Giv
 def assemble(given: Given, context: Context) -> Assembled:
     """Write layers and config."""
     from slimrun.assemble.assemble import write_image
-    from slimrun.resolve.images import open_runtime
 
     return write_image(
         given.pruned,
-        open_runtime(given.pins, context.backend),
+        context.runtime(given.pins),
         given.build.interpreter,
         cast("WriteImage", given.step),
         platform=given.pins.platform,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.catalog import Catalog, open_recording
 
+from slimrun.cache.store import Cache
 from slimrun.errors import Interrupted, RecipeInvalid, VerifyFailed, Where
 from slimrun.events import Note, Progress, Warned
 from slimrun.memo import RECENT, Memo
@@ -171,7 +172,7 @@ def test_apart_all_comes_with_the_answer(catalog: Catalog) -> None:
     assert look_up(job_of(catalog), context) is not None, "the cache's folder is what the two share"
 
 
-def test_memory_holds_what_was_used_last() -> None:
+def test_memory_holds_what_was_used_last(tmp_path: Path) -> None:
     memo = Memo()
     for number in range(RECENT + 2):
         memo.keep(str(number), number + 1)
@@ -179,7 +180,9 @@ def test_memory_holds_what_was_used_last() -> None:
     assert memo.recall("1") is None
     assert memo.recall("2") is None
     assert memo.recall(str(RECENT + 1)) == RECENT + 2
-    assert memo.facts is memo.facts
+    assert memo.once("x", lambda: 7) == memo.once("x", lambda: 8) == 7
+    shelf = Cache(tmp_path)
+    assert memo.facts(shelf) is memo.facts(shelf)
 
 
 def test_a_problem_of_a_recipe_is_an_answer_too(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,29 +1,50 @@
-"""Each content read once: a memo of facts by digest."""
+"""Each content read once: a memo of facts by digest, and a shelf that keeps them from run to run."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
+from slimrun import __version__
 from slimrun.elf import ldcache
 from slimrun.elf.banner import Banner, banner_of
 from slimrun.elf.image import MAGIC
-from slimrun.elf.reader import read_elf
-from slimrun.elf.symbols import read_symbols
+from slimrun.elf.info import ElfInfo, Symbols
 from slimrun.errors import BadElf
 from slimrun.tree.entry import Extent, Kind
 
 if TYPE_CHECKING:
-    from slimrun.elf.info import ElfInfo, Symbols
+    from collections.abc import Callable
+
     from slimrun.tree.entry import Entry
 
+    _T = TypeVar("_T")
+
 SMALLEST = 52  # an Elf32_Ehdr
+# Raised when the readers find something else in the same bytes than they did.
+REVISION = 1
+
+
+class Shelf(Protocol):
+    """What keeps values between runs: the cache."""
+
+    def load_value(self, kind: str, key: str) -> Any:
+        """What was kept, or None."""
+        ...
+
+    def save_value(self, kind: str, key: str, value: object) -> None:
+        """Keep a value."""
+        ...
 
 
 class Facts:
-    """A memo for one run, handed from caller to callee; nothing is kept beyond it."""
+    """A memo for one run, handed from caller to callee; what sound ELF files say goes onto the shelf, too, where there is one.
 
-    def __init__(self) -> None:
+    Most of a run's time with ELF files would go into reading the same CPython and its libraries as the run before.
+    """
+
+    def __init__(self, shelf: Shelf | None = None) -> None:
+        self._shelf = shelf
         self._infos: dict[str, ElfInfo | BadElf | None] = {}
         self._symbols: dict[str, Symbols] = {}
         self._banners: dict[str, Banner] = {}
@@ -43,14 +64,13 @@ class Facts:
     def symbols(self, path: str, entry: Entry) -> Symbols:
         """The dynamic symbols of a file, none where it is not ELF; raises BadElf."""
         if entry.digest not in self._symbols:
-            with entry.open() as stream:
-                self._symbols[entry.digest] = read_symbols(stream, path)
+            self._symbols[entry.digest] = self._kept(Symbols, entry, lambda: _symbols(path, entry))
         return self._symbols[entry.digest]
 
     def banner(self, entry: Entry) -> Banner:
         """What a libc or ld.so says in its strings."""
         if entry.digest not in self._banners:
-            self._banners[entry.digest] = banner_of(entry.read())
+            self._banners[entry.digest] = self._kept(Banner, entry, lambda: banner_of(entry.read()))
         return self._banners[entry.digest]
 
     def cache_lines(self, entry: Entry, flags: int, *, little: bool) -> dict[str, list[ldcache.Cached]]:
@@ -68,10 +88,38 @@ class Facts:
         if not _begins_as_elf(entry):
             return None
         try:
-            with entry.open() as stream:
-                return read_elf(stream, path)
+            return self._kept(ElfInfo, entry, lambda: _info(path, entry))
         except BadElf as error:
             return error
+
+    def _kept(self, kind: type, entry: Entry, read: Callable[[], _T]) -> _T:
+        """A fact of this kind off the shelf, else what reading gives, which may be none."""
+        if self._shelf is None:
+            return read()
+        word, key = f"elf-{kind.__name__.lower()}", f"{entry.digest}-{__version__}-{REVISION}"
+        value: Any = self._shelf.load_value(word, key)
+        if not isinstance(value, kind):
+            value = read()
+            if value is not None:
+                self._shelf.save_value(word, key, value)
+        return cast("_T", value)
+
+
+# The readers are loaded when a file has to be read: pyelftools takes longer than all facts of an image off the shelf.
+
+
+def _info(path: str, entry: Entry) -> ElfInfo | None:
+    from slimrun.elf.reader import read_elf
+
+    with entry.open() as stream:
+        return read_elf(stream, path)
+
+
+def _symbols(path: str, entry: Entry) -> Symbols:
+    from slimrun.elf.symbols import read_symbols
+
+    with entry.open() as stream:
+        return read_symbols(stream, path)
 
 
 def _begins_as_elf(entry: Entry) -> bool:
