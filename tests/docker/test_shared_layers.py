@@ -10,7 +10,6 @@ import pytest
 from tests.docker.conftest import docker
 
 if TYPE_CHECKING:
-
     from tests.docker.conftest import Slimrun
 
 RECIPE = """
