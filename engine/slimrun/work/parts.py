@@ -36,12 +36,14 @@ WORDS = {
     "PruneTree.bytecode": "prune.bytecode",
     "PruneTree.environ": "image.env",
     "ResolveDebian.features": "prune.features",
+    "PruneTree.environ": "image.env",
     "WriteImage.image": "image",
     "WriteImage.runtime": "runtime",
     "Verify.imports": "verify.imports",
     "Verify.runs": "verify.run",
     "Verify.max_size": "verify.max_size",
     "Verify.volumes": "image.volumes",
+    "Verify.rules": "policy",
     "Verify.rules": "policy",
 }
 _NEW = "it was not made before"
