@@ -192,6 +192,8 @@ class _Walk:
         done, finished = look_up(job, self._context), image.finished
         if done is not None and stage.name == "verify" and not (finished and backend.has(finished)):
             return replace(job, forced=True, cause=f"{backend.name} no longer has the image"), None
+        if done is not None and stage.name == "push" and not self._is_pushed(job):
+            return replace(job, forced=True, cause="the registry has another image there, or none"), None
         if (
             done is not None
             and stage.name == "report"
@@ -199,6 +201,11 @@ class _Walk:
         ):
             return replace(job, forced=True), None
         return job, done
+
+    def _is_pushed(self, job: Job) -> bool:
+        """Whether what was pushed is still there; without the network that is believed."""
+        pushed = self._context.cache.load_value("stage", job.key)
+        return pushed is not None and (self._context.settings.offline or self._context.pusher.is_there(pushed))
 
     def _end(self, image: Image, job: Job, answer: Answer) -> None:
         """Hand a job's answer to its image, and to all others that wait for the same."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from slimrun.errors import BadCommandLine, EngineUnreachable, NotCached
+from slimrun.errors import BadCommandLine, EngineUnreachable, NotCached, RecipeInvalid
 
 if TYPE_CHECKING:
     from tests.cli.shop import Shop
@@ -154,3 +154,29 @@ def test_check_of_a_catalog(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None
     code, out = shop("all.yaml", "-C", "-l", "app-a", "--exit-code")
     assert code == 4
     assert "fatal: [app-a]: UNREACHABLE! => error: nobody answers" in out
+
+
+def test_a_name_without_a_registry_is_not_pushed(shop: Shop) -> None:
+    for words in (["--push"], ["--push", "--set", "image.tags=[app:1, docker.io/library/x]"]):
+        with pytest.raises(RecipeInvalid) as caught:
+            shop("app.yaml", *words)
+        assert {problem.rule for problem in caught.value.problems} == {"no-registry"}
+    Path("slim.yaml").write_text("registry: {push: true}\n")
+    with pytest.raises(RecipeInvalid):
+        shop("app.yaml")
+    assert shop.settings == []
+    assert shop("app.yaml", "--list-tasks")[1].splitlines()[-1] == "    push : app:latest"
+
+
+def test_pushing(shop: Shop) -> None:
+    """What is pushed and verified is `ok`; offline it is believed, and what was not pushed is an error."""
+    Path("slim.yaml").write_text("registry: {prefix: '127.0.0.1:9/team', push: true}\n")
+    code, out = shop("app.yaml")
+    assert code == 4
+    assert statuses(out)["verify"] == "changed"
+    assert "UNREACHABLE! => error: the registry 127.0.0.1:9:" in out
+    assert list(shop.backend.tags) == ["127.0.0.1:9/team/app:latest"]
+    code, out = shop("app.yaml", "--offline")
+    assert code == 3
+    assert "run without --offline, or with --skip-tags push" in out
+    assert shop("app.yaml", "--skip-tags", "push")[0] == 0

@@ -54,7 +54,6 @@ def test_nothing_planned(tmp_path: Path) -> None:
 
 SLIM = {
     "requiring a lock": "lock: require\n",
-    "pushing": "registry: {push: true}\n",
     "a shared cache": "cache: {registry: registry.example.org/cache}\n",
     "mirrors of git": "mirrors: {git: {'https://github.com/': 'https://git.example.org/'}}\n",
     "Dask": "run: {dask: 'tcp://127.0.0.1:8786'}\n",

@@ -13,7 +13,7 @@ from slimrun.cli.choose import add_choosing, choose
 from slimrun.cli.files import check_target, write_file
 from slimrun.cli.options import Parser, make_settings
 from slimrun.cli.output import Renderer
-from slimrun.cli.stages import add_stages, check_stages, is_whole, plan_of
+from slimrun.cli.stages import add_stages, check_stages, is_whole, plan_of, unpushable
 from slimrun.errors import RecipeInvalid
 from slimrun.recipe.planned import not_yet, slim_not_yet
 from slimrun.recipe.policy import violations
@@ -81,7 +81,12 @@ def main(argv: Sequence[str]) -> int:
     problems = [
         problem
         for item in chosen
-        for problem in (*slim_not_yet(item.slim), *violations(item.recipe, item.slim), *not_yet(item.recipe))
+        for problem in (
+            *slim_not_yet(item.slim),
+            *violations(item.recipe, item.slim),
+            *unpushable(item, words),
+            *not_yet(item.recipe),
+        )
     ]
     if problems:
         raise RecipeInvalid(tuple(dict.fromkeys(problems)))

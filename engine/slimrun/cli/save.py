@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from slimrun.oci.layout import Layout
 
 DEFAULT = "build/{name}-{arch}.tar"
-_BASE = "org.opencontainers.image.base"
 
 
 _PLACEHOLDER = re.compile(r"\{[^{}/]*\}")
@@ -85,11 +84,9 @@ def _chunks(path: Path, image: Finished, cache: Cache) -> Iterator[bytes]:
 
 
 def _layout(image: Finished, cache: Cache) -> Layout:
-    from slimrun.oci.layout import make_layout
+    from slimrun.oci.layout import base_annotations, make_layout
 
-    base = image.base
-    facts = {f"{_BASE}.name": base.reference, f"{_BASE}.digest": base.manifest} if base and base.manifest else {}
-    return make_layout(image.config, image.tags, cache, annotations=tuple(facts.items()))
+    return make_layout(image.config, image.tags, cache, annotations=base_annotations(image.base))
 
 
 def _write_folder(path: Path, layout: Layout, cache: Cache) -> None:

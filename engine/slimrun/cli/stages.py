@@ -6,15 +6,16 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from slimrun.errors import BadCommandLine, NotCached, SlimrunError, Unreachable
+from slimrun.errors import BadCommandLine, NotCached, Problem, SlimrunError, Unreachable
 from slimrun.events import PlayStarted, Recap, TaskEnded, TaskStarted
 from slimrun.plan.compile import STAGES, compile_plan
 from slimrun.recipe.policy import image_rules
+from slimrun.recipe.reference import parse_reference
 from slimrun.recipe.words import near_miss, quoted
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from slimrun.cli.choose import Chosen
     from slimrun.events import Status
@@ -38,6 +39,9 @@ def add_stages(words: argparse.ArgumentParser) -> None:
         "--skip-tags", action="append", default=[], metavar="STAGE,…", help="without verify, report or push"
     )
     words.add_argument("--start-at-task", metavar="STAGE", help="only if all before it is in the cache")
+    words.add_argument(
+        "--push", action="store_true", help="push each verified image under its tags, as registry.push does"
+    )
     words.add_argument("--list-tags", action="store_true", help="print the stages by name, and do nothing")
 
 
@@ -54,7 +58,7 @@ def check_stages(words: argparse.Namespace) -> None:
 
 def plan_of(item: Chosen, words: argparse.Namespace) -> Plan:
     """An image's plan, with no steps in the stages that are not meant."""
-    plan = compile_plan(item.recipe, image_rules(item.slim))
+    plan = compile_plan(item.recipe, image_rules(item.slim), push=is_pushed(item, words))
     skipped = set(_named(words.skip_tags, "--skip-tags", _SKIPPABLE))
     skipped |= {name for tag in skipped for name in _NEEDS.get(tag, ())}
     tags = _named(words.tags, "--tags", STAGES)
@@ -62,6 +66,24 @@ def plan_of(item: Chosen, words: argparse.Namespace) -> Plan:
         skipped |= {*STAGES[max(map(STAGES.index, tags)) + 1 :]}
     stages = (replace(stage, steps=()) if stage.tag in skipped else stage for stage in plan.stages)
     return replace(plan, stages=tuple(stages))
+
+
+def is_pushed(item: Chosen, words: argparse.Namespace) -> bool:
+    """Whether the image is to be pushed."""
+    return bool(words.push or item.slim.registry.push)
+
+
+def unpushable(item: Chosen, words: argparse.Namespace) -> Iterator[Problem]:
+    """A problem for each name to push that names no registry: Docker Hub's own images are nobody's to push."""
+    recipe = item.recipe
+    for tag in recipe.image.tags if is_pushed(item, words) else ():
+        reference = parse_reference(tag)
+        if reference.registry == "docker.io" and reference.repository.startswith("library/"):
+            origin = recipe.origin("image", "tags") or recipe.origin("python")
+            where, source = (origin.where, origin.source) if origin else (recipe.python_where, "")
+            text = f"{quoted(tag)} names no registry to push to"
+            hint = "set registry.prefix in slim.yaml, or write image.tags with a registry"
+            yield Problem(where=where, text=text, rule="no-registry", hint=hint, source=source)
 
 
 def is_whole(plan: Plan) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -20,6 +20,7 @@ from slimrun.fetch.network import USER_AGENT, Network, meaning_of, meaning_of_st
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
+    from typing import BinaryIO
 
     from slimrun.cache.store import Cache
     from slimrun.events import Emit
@@ -165,21 +166,27 @@ def asking(
     *,
     auth: Auth | None = None,
     form: Mapping[str, str] | None = None,
+    method: str = "",
+    body: Callable[[], BinaryIO] | None = None,
+    kind: str = "",
 ) -> Iterator[requests.Response]:
     """An answer to be read within the block; `auth` stands in for the network's logins and ~/.netrc. Raises Refused.
 
-    With a `form` it is a POST of it.
+    With a `form` it is a POST of it. A `body` is opened for the request and closed after it; `kind` is its media type.
     """
     address = network.mirrored(url)
     # identity: sizes and digests are those of the file, not of a transport's encoding.
     headers = {"Accept": accept, "Accept-Encoding": "identity", "User-Agent": USER_AGENT}
+    if kind:
+        headers["Content-Type"] = kind
     with (
         requests.Session() as session,
+        body() if body else nullcontext() as sent,
         session.request(
-            "GET" if form is None else "POST",
+            method or ("GET" if form is None else "POST"),
             public(address),
             headers=headers,
-            data=form,
+            data=form if sent is None else sent,
             auth=auth or network.login(address),
             stream=True,
             timeout=(network.connect_timeout, network.read_timeout),

@@ -36,11 +36,13 @@ if TYPE_CHECKING:
 
     from slimrun.cache.store import Cache
     from slimrun.oci.config import Config, Pairs
+    from slimrun.plan.pins import ImagePin
 
 INDEX = "index.json"
 REF_NAME = "org.opencontainers.image.ref.name"
 # What `docker load` and `ctr import` name an image by; the spec's own name is only the tag.
 _FULL_NAME = "io.containerd.image.name"
+_BASE = "org.opencontainers.image.base"
 _LEVEL = 6
 _VERSION = {"imageLayoutVersion": "1.0.0"}
 
@@ -88,6 +90,13 @@ def make_layout(config: Config, tags: Sequence[str], cache: Cache, *, annotation
         (INDEX, _json(index)),
     )
     return Layout(digest=digest, files=files, layers=layers)
+
+
+def base_annotations(base: ImagePin | None) -> Pairs:
+    """What a manifest says of the image that another stands on; nothing where its registry's digest is not known."""
+    if base is None or not base.manifest:
+        return ()
+    return ((f"{_BASE}.name", base.reference), (f"{_BASE}.digest", base.manifest))
 
 
 def layout_chunks(layout: Layout, cache: Cache) -> Iterator[bytes]:

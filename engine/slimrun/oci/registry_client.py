@@ -17,6 +17,7 @@ from slimrun.oci.registry_token import Header, basic, bearer, parse_challenges
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import BinaryIO
 
     from slimrun.fetch.network import Network
     from slimrun.oci.auth import Login
@@ -31,8 +32,16 @@ _DOWN = "check the network and build.proxy in slim.yaml, or map the registry wit
 class Client:
     """One repository; safe for several threads, which share a token. A login is looked for when the registry asks for one."""
 
-    def __init__(self, reference: Reference, network: Network, find_login: Callable[[str], Login | None]) -> None:
+    def __init__(
+        self,
+        reference: Reference,
+        network: Network,
+        find_login: Callable[[str], Login | None],
+        *,
+        actions: str = "pull",
+    ) -> None:
         self._reference, self._network, self._find_login = reference, network, find_login
+        self._scope = f"repository:{reference.repository}:{actions}"
         self._header, self._base = Header(""), ""
         self._login: Login | None = None
         self._lock = Lock()
@@ -50,11 +59,31 @@ class Client:
 
         Raises ImageNotFound, RegistryUnreachable, DownloadFailed, and what `use` raises.
         """
-        url = f"{self._address()}/v2/{self._reference.repository}/{path}"
+        return self.ask("GET", path, use, accept=accept, opened=opened, stop=stop)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        use: Callable[[requests.Response], T],
+        *,
+        accept: str = "*/*",
+        opened: Callable[[requests.Response], None] = lambda _: None,
+        stop: Flag | None = None,
+        body: Callable[[], BinaryIO] | None = None,
+        kind: str = "",
+    ) -> T:
+        """The same for any method, and for a whole address that the registry gave; each try opens `body` anew.
+
+        The login goes to the registry's own address alone.
+        """
+        own = f"{self._address()}/"
+        url = path if "://" in path else f"{own}v2/{self._reference.repository}/{path}"
         found: list[T] = []
 
         def once(header: Header) -> None:
-            with asking(url, self._network, accept, opened, auth=header) as answer:
+            auth = header if url.startswith(own) else Header("")
+            with asking(url, self._network, accept, opened, auth=auth, method=method, body=body, kind=kind) as answer:
                 found.append(use(answer))
 
         def attempt() -> None:
@@ -103,7 +132,7 @@ class Client:
                     asked["bearer"],
                     self._login,
                     registry=registry,
-                    scope=f"repository:{self._reference.repository}:pull",
+                    scope=self._scope,
                     network=self._network,
                     https=self._base.startswith("https:"),
                 )

@@ -11,6 +11,7 @@ from slimrun.plan.steps import (
     CopyFiles,
     InstallWheels,
     PruneTree,
+    PushImage,
     ResolveDebian,
     ResolveImage,
     Step,
@@ -80,7 +81,7 @@ class Plan:
         return next(stage for stage in self.stages if stage.name == name)
 
 
-def compile_plan(recipe: Recipe, rules: tuple[Rule, ...] = ()) -> Plan:
+def compile_plan(recipe: Recipe, rules: tuple[Rule, ...] = (), *, push: bool = False) -> Plan:
     """The plan of a valid recipe, whether or not this version can carry it out; `rules` are the repository's policy."""
     steps: dict[str, tuple[Step, ...]] = {
         "resolve": _images(recipe),
@@ -101,6 +102,7 @@ def compile_plan(recipe: Recipe, rules: tuple[Rule, ...] = ()) -> Plan:
         ),
         "verify": (_verify(recipe, rules),),
         "report": (WriteReport(),),
+        "push": (PushImage(names=recipe.image.tags),) if push else (),
     }
     reads = {
         "python": ("resolve",),
@@ -110,7 +112,7 @@ def compile_plan(recipe: Recipe, rules: tuple[Rule, ...] = ()) -> Plan:
         "assemble": ("resolve", "python", "wheels", "prune"),
         "verify": ("prune", "assemble"),
         "report": ("resolve", "wheels", "prune", "assemble", "verify"),
-        "push": ("report",),
+        "push": ("resolve", "assemble", "verify"),
     }
     blind = {
         "python": ("runtime", "packages"),

@@ -160,6 +160,16 @@ class WriteReport:
         return "why each file is there"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushImage:
+    """Push the image under its names, once it is verified."""
+
+    names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return ", ".join(self.names)
+
+
 Step = (
     ResolveImage
     | ResolveDebian
@@ -172,4 +182,5 @@ Step = (
     | WriteImage
     | Verify
     | WriteReport
+    | PushImage
 )

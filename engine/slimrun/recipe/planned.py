@@ -55,7 +55,6 @@ PLANNED: tuple[tuple[str, Callable[[Recipe], tuple[Where, ...]]], ...] = (
 # What slim.yaml can say and this version does not heed; a key is named only where it would change something.
 PLANNED_SLIM: tuple[tuple[str, tuple[str, ...], Callable[[Slim], bool]], ...] = (
     ("requiring a lock", ("lock",), lambda s: s.lock == "require"),
-    ("pushing", ("registry", "push"), lambda s: s.registry.push),
     ("a shared cache", ("cache", "registry"), lambda s: s.cache.registry is not None),
     ("mirrors of git", ("mirrors", "git"), lambda s: bool(s.mirrors.git)),
     ("Dask", ("run", "dask"), lambda s: s.run.dask is not None),

@@ -36,7 +36,6 @@ WORDS = {
     "PruneTree.bytecode": "prune.bytecode",
     "PruneTree.environ": "image.env",
     "ResolveDebian.features": "prune.features",
-    "PruneTree.environ": "image.env",
     "WriteImage.image": "image",
     "WriteImage.runtime": "runtime",
     "Verify.imports": "verify.imports",
@@ -44,7 +43,7 @@ WORDS = {
     "Verify.max_size": "verify.max_size",
     "Verify.volumes": "image.volumes",
     "Verify.rules": "policy",
-    "Verify.rules": "policy",
+    "PushImage.names": "image.tags",
 }
 _NEW = "it was not made before"
 _PLACES = "a place in the recipe"
