@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from slimrun.errors import NotCached
 from slimrun.plan.digest import digest_of
 from slimrun.plan.steps import CopyFiles, InstallWheels, ResolveDebian, ResolveImage, Verify, WriteImage
+from slimrun.settings import Mirrors
 
 if TYPE_CHECKING:
     from slimrun.cache.store import Cache
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from slimrun.events import Emit
     from slimrun.fetch.index import Indexes
     from slimrun.fetch.network import Network
+    from slimrun.oci.push import Pusher
     from slimrun.plan.compile import Stage
     from slimrun.settings import Settings
 
@@ -92,6 +95,19 @@ def archive(settings: Settings, cache: Cache, emit: Emit) -> Archive:
         mirror=settings.mirrors.debian,
         offline=settings.offline,
     )
+
+
+def pusher(settings: Settings, cache: Cache, emit: Emit, environ: Environ) -> Pusher:
+    """How images get into registries; no mirror counts, since what is pushed goes where it says. Raises NotCached offline."""
+    from slimrun.oci.auth import find_login
+    from slimrun.oci.push import Pusher
+
+    if settings.offline:
+        msg = "the image was not pushed, and this run may not ask its registry"
+        raise NotCached(msg, hint="run without --offline, or with --skip-tags push")
+    known = dict(environ)
+    straight = network(replace(settings, mirrors=Mirrors()))
+    return Pusher(straight, cache, emit, lambda registry: find_login(registry, known))
 
 
 def network(settings: Settings) -> Network:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from slimrun import outside as reach
 from slimrun.errors import NotCached
-from slimrun.events import Note, Warned
+from slimrun.events import Warned
 from slimrun.memo import Memo
 from slimrun.plan.part import Part
 from slimrun.plan.steps import (
@@ -28,7 +28,6 @@ from slimrun.plan.steps import (
     Verify,
     WriteImage,
 )
-from slimrun.settings import Mirrors
 from slimrun.tree.tree import Tree
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
     from slimrun.debian.archive import Archive
     from slimrun.elf.facts import Facts
     from slimrun.events import Emit
-    from slimrun.oci.push import Pushed, Pusher
+    from slimrun.oci.push import Pushed
     from slimrun.plan.compile import Stage
     from slimrun.plan.pins import ImagePin
     from slimrun.plan.steps import Step
@@ -78,16 +77,6 @@ class Context:
 
         name = pins.runtime.digest if pins.runtime else pins.platform
         return cast("Layered", self.memo.once(f"runtime {name}", lambda: open_runtime(pins, self.backend)))
-
-    @property
-    def pusher(self) -> Pusher:
-        """How images get into registries."""
-        from slimrun.oci.auth import find_login
-        from slimrun.oci.push import Pusher
-
-        environ = dict(self.environ)
-        network = reach.network(replace(self.settings, mirrors=Mirrors()))  # what is pushed goes where it says
-        return Pusher(network, self.cache, self.emit, lambda registry: find_login(registry, environ))
 
     @property
     def facts(self) -> Facts:
@@ -383,18 +372,8 @@ def report(given: Given, context: Context) -> Report:
 
 def push(given: Given, context: Context) -> Pushed:
     """Push a verified image under its names."""
-    from slimrun.oci.layout import base_annotations, make_layout
-
-    step, image = cast("PushImage", given.step), given.assembled.finished(given.tags)
-    if context.settings.offline:
-        msg = "the image was not pushed, and this run may not ask its registry"
-        raise NotCached(msg, hint="run without --offline, or with --skip-tags push")
-    annotations = base_annotations(given.pins.runtime)
-    layout = make_layout(image.config, step.names, context.cache, annotations=annotations)
-    pushed = context.pusher.push(layout, image.config.digest(), step.names)
-    for name in step.names:
-        context.emit(Note(text=f"pushed {name}@sha256:{pushed.digest}", level=0))
-    return pushed
+    pusher = reach.pusher(context.settings, context.cache, context.emit, context.environ)
+    return pusher.push(given.assembled.config, cast("PushImage", given.step).names, given.pins.runtime)
 
 
 @dataclass(frozen=True, slots=True)

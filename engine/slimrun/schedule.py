@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from slimrun.deadline import Deadline
 from slimrun.errors import Interrupted, OutOfTime, SlimrunError, Terminated, Unreachable
 from slimrun.events import PlayStarted, Progress, Recap, TaskEnded, TaskStarted
-from slimrun.outside import outside
+from slimrun.outside import outside, pusher
 from slimrun.plan.digest import digest_of
 from slimrun.work.hands import Hands
 from slimrun.work.image import Image, Outcome
@@ -204,8 +204,11 @@ class _Walk:
 
     def _is_pushed(self, job: Job) -> bool:
         """Whether what was pushed is still there; without the network that is believed."""
-        pushed = self._context.cache.load_value("stage", job.key)
-        return pushed is not None and (self._context.settings.offline or self._context.pusher.is_there(pushed))
+        context = self._context
+        pushed = context.cache.load_value("stage", job.key)
+        if pushed is None or context.settings.offline:
+            return pushed is not None
+        return pusher(context.settings, context.cache, context.emit, context.environ).is_there(pushed)
 
     def _end(self, image: Image, job: Job, answer: Answer) -> None:
         """Hand a job's answer to its image, and to all others that wait for the same."""

@@ -46,6 +46,7 @@ def test_one_failure_does_not_stop_a_catalog(shop: Shop) -> None:
     assert rows[2]["digest"] is None
     assert "python:gone" in rows[2]["error"]
     assert [row["changed"] for row in rows] == [True, True, False, True]
+    assert rows[0]["why"] == "it was not made before"
     shop("all.yaml", "-l", "app-*", "--metadata-file", "meta.json")
     assert [row["changed"] for row in json.loads(Path("meta.json").read_text())] == [False, False]
 

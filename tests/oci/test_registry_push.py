@@ -13,7 +13,7 @@ from tests.treetext import tree
 
 from slimrun.cache.store import Cache
 from slimrun.errors import BadArchive, RegistryUnreachable
-from slimrun.events import Event, Progress
+from slimrun.events import Event, Note, Progress
 from slimrun.fetch.network import Network
 from slimrun.oci.auth import Login
 from slimrun.oci.config import Config
@@ -68,7 +68,7 @@ class Image:
         return Pusher(network, self.cache, self.events.append, lambda _: login)
 
     def push(self, *names: str, login: Login | None = None, **facts: Any) -> Pushed:
-        return self.pusher(login, **facts).push(self.layout(), self.config.digest(), names)
+        return self.pusher(login, **facts).push(self.config, names, None)
 
 
 @pytest.fixture
@@ -86,8 +86,8 @@ def test_what_arrives_is_the_image(image: Image, served: Served, tmp_path: Path)
     registry(other).fetch(name, settled)
     for diff_id in image.config.diff_ids:
         assert other.blob_path(diff_id).read_bytes() == image.cache.blob_path(diff_id).read_bytes()
-    last = image.events[-1]
-    assert isinstance(last, Progress)
+    (last,) = [event for event in image.events if isinstance(event, Progress)][-1:]
+    assert image.events[-1] == Note(text=f"pushed {name}@sha256:{pushed.digest}", level=0)
     assert last.done == last.total == sum(layer.size for layer in image.layout().layers)
 
 

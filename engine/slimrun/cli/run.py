@@ -179,6 +179,7 @@ def _metadata(item: Chosen, outcome: Outcome | None, *, whole: bool) -> dict[str
         "tags": list(item.recipe.image.tags),
         "status": "not run" if outcome is None else "failed" if error else "ok" if whole else "not verified",
         "changed": bool(outcome and dict(outcome.counts).get("changed")),
+        "why": outcome.why if outcome else None,
         "digest": f"sha256:{finished.config.digest()}" if finished else None,
         "size": finished.size if finished else None,
         "layers": [f"sha256:{diff_id}" for diff_id in finished.config.diff_ids] if finished else [],

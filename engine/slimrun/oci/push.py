@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from slimrun.errors import BadArchive, ImageNotFound
-from slimrun.events import Progress
+from slimrun.events import Note, Progress
+from slimrun.oci.layout import base_annotations, make_layout
 from slimrun.oci.manifest import OCI_MANIFEST
 from slimrun.oci.registry_client import Client
 from slimrun.recipe.reference import parse_reference
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from slimrun.events import Emit
     from slimrun.fetch.network import Network
     from slimrun.oci.auth import Login
-    from slimrun.oci.layout import Layout
+    from slimrun.oci.config import Config
+    from slimrun.plan.pins import ImagePin
 
 _TELL = 1 << 20
 _SAID = "Docker-Content-Digest"
@@ -45,11 +47,12 @@ class Pusher:
     def __init__(self, network: Network, cache: Cache, emit: Emit, find_login: Callable[[str], Login | None]) -> None:
         self._network, self._cache, self._emit, self._find_login = network, cache, emit, find_login
 
-    def push(self, layout: Layout, config: str, names: Sequence[str]) -> Pushed:
-        """Push an image under names (`registry/repository:tag`); `config` is its digest, bare hex.
+    def push(self, image: Config, names: Sequence[str], base: ImagePin | None) -> Pushed:
+        """Push an image, whose layers are blobs of the cache, under names (`registry/repository:tag`).
 
-        The manifest comes last, so that no name ever leads to an image that is not whole.
+        The manifest comes last, so that no name ever leads to an image that is not whole; `base` is named in it.
         """
+        layout, config = make_layout(image, names, self._cache, annotations=base_annotations(base)), image.digest()
         small = {path.rpartition("/")[2]: data for path, data in layout.files}
         total = sum(layer.size for layer in layout.layers)
         for name in names:
@@ -64,6 +67,7 @@ class Pusher:
             if not self._has(client, config):
                 self._upload(client, config, partial(io.BytesIO, small[config]))
             self._name(client, name, small[layout.digest])
+            self._emit(Note(text=f"pushed {name}@sha256:{layout.digest}", level=0))
         return Pushed(digest=layout.digest, names=tuple(names))
 
     def is_there(self, pushed: Pushed) -> bool:
