@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from slimrun.debian.keyring import debian_keyring
+
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 SCHEMAS = sorted(path.name for path in (ROOT / "schemas").glob("*.json"))
@@ -61,8 +63,12 @@ def test_what_is_inside(wheel: Path) -> None:
     assert "slimrun/py.typed" in names
     tops = {name.partition("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"slimrun"}
-    sources = {str(path.relative_to(ROOT / "engine")) for path in (ROOT / "engine/slimrun").rglob("*.py")}
-    assert sources <= set(names)
+    files = [
+        path for path in (ROOT / "engine/slimrun").rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    ]
+    assert {str(path.relative_to(ROOT / "engine")) for path in files} <= set(names)
+    keys = {name for name in names if name.startswith("slimrun/debian/keys/") and name.endswith(".gpg")}
+    assert keys, "without these no signature of Debian's can be verified"
 
 
 def test_the_installed_package_is_not_the_checkout(installed: Path, tmp_path: Path) -> None:
@@ -76,6 +82,14 @@ def test_the_installed_package_is_not_the_checkout(installed: Path, tmp_path: Pa
 def test_schemas(name: str, installed: Path, tmp_path: Path) -> None:
     kind = name.removesuffix(".schema.json")
     assert run(installed, "schema", kind, cwd=tmp_path) == (ROOT / "schemas" / name).read_text()
+
+
+def test_debians_keys_are_read_where_they_are_installed(installed: Path, tmp_path: Path) -> None:
+    code = "from slimrun.debian.keyring import debian_keyring; print(len(debian_keyring()))"
+    env = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    words = [str(installed / "bin/python"), "-c", code]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=tmp_path, env=env)
+    assert int(done.stdout) == len(debian_keyring()) > 3
 
 
 def test_a_first_recipe(installed: Path, tmp_path: Path) -> None:

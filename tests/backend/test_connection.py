@@ -1,128 +1,107 @@
-"""A container's files over a plain socket: links by one question, archives as they come, refusals in the engine's words."""
+"""Plain connections to an engine: what is closed is let go at once, and what is waited for can be broken off."""
 
 from __future__ import annotations
 
-import base64
-import json
 import socket
 import threading
-from http.server import BaseHTTPRequestHandler
-from socketserver import ThreadingUnixStreamServer
+from contextlib import closing, suppress
+from http.client import HTTPException
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from slimrun.backend.connection import Files, Refused, UnixConnection, buffered, plain_connection
+from slimrun.backend.connection import Files, Refused
 from slimrun.backend.host import Host
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-BODY = bytes(range(256)) * 5000
+HEAD = b"HTTP/1.0 200 OK\r\nContent-Type: application/x-tar\r\n\r\n"
 
 
-class Answers(BaseHTTPRequestHandler):
-    """An engine whose container has three paths; another one's name says how to misbehave."""
+class Server:
+    """Takes one connection, reads a request, answers with what it is given, and keeps the connection open."""
 
-    def do_HEAD(self) -> None:
-        path = self.asked()
-        facts = {"linkTarget": "/usr/lib" if path == "/lib" else ""}
-        self.send_response(404 if path == "/none" else 200)
-        self.send_header("X-Docker-Container-Path-Stat", base64.b64encode(json.dumps(facts).encode()).decode())
-        self.end_headers()
+    def __init__(self, answer: bytes) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(5)
+        self.host = Host(f"tcp://127.0.0.1:{self._listener.getsockname()[1]}", "a test")
+        self.asked = threading.Event()
+        self._answer = answer
+        self._connection: socket.socket | None = None
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
 
-    def do_GET(self) -> None:
-        path = self.asked()
-        if path in ("/none", "/broken", "/mute"):
-            self.send_response(404 if path == "/none" else 500)
-            self.end_headers()
-            self.wfile.write({"/broken": b'{"message": "it broke"}', "/mute": b""}.get(path, b"{}"))
-            return
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(BODY)
+    def _serve(self) -> None:
+        connection, _ = self._listener.accept()
+        connection.settimeout(5)
+        connection.recv(1 << 16)
+        connection.sendall(self._answer)
+        self._connection = connection
+        self.asked.set()
 
-    def asked(self) -> str:
-        parts = urlsplit(self.path)
-        assert parts.path == "/v1.41/containers/c1/archive"
-        assert self.request_version == "HTTP/1.0"  # so that no frames have to be taken off
-        return parse_qs(parts.query)["path"][0]
+    def is_left(self) -> bool:
+        """Whether the client has closed its side."""
+        self._thread.join(5)
+        assert self._connection is not None
+        return self._connection.recv(1) == b""
 
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def address_string(self) -> str:
-        return "unix"
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._listener.close()
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> Iterator[Files]:
-    with ThreadingUnixStreamServer(str(tmp_path / "s"), Answers) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield Files(Host(f"unix://{tmp_path}/s", "a test"), "1.41", 5)
-        finally:
-            server.shutdown()
-            thread.join()
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    with closing(Server(request.param)) as made:
+        yield made
 
 
-@pytest.mark.parametrize(("path", "target"), [("/lib", "/usr/lib"), ("/a b&c", "/a b&c"), ("/none", None)])
-def test_targets(files: Files, path: str, target: str | None) -> None:
-    assert files.target("c1", path) == target
-
-
-def test_an_archive_as_it_comes(files: Files) -> None:
-    raw = files.archive("c1", "/usr")
-    assert raw is not None
-    with buffered(raw) as stream:
-        assert stream.read(3) == BODY[:3]
-        assert stream.read() == BODY[3:]
-        assert stream.read() == b""
-    assert raw.closed
-
-
-def test_nothing_there(files: Files) -> None:
-    assert files.archive("c1", "/none") is None
-
-
-@pytest.mark.parametrize(("path", "text"), [("/broken", "it broke"), ("/mute", "status 500")])
-def test_refusals_are_in_the_engine_s_words(files: Files, path: str, text: str) -> None:
-    with pytest.raises(Refused, match=text):
-        files.archive("c1", path)
-
-
-def test_an_engine_that_is_gone(tmp_path: Path) -> None:
-    files = Files(Host(f"unix://{tmp_path}/nothing", "a test"), "1.41", 5)
-    assert files.reachable
-    with pytest.raises(FileNotFoundError):
-        files.target("c1", "/lib")
-
-
-def test_an_engine_that_never_answers(tmp_path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(str(tmp_path / "s"))
-        listening.listen()
-        files = Files(Host(f"unix://{tmp_path}/s", "a test"), "1.41", 0.05)
-        with pytest.raises(TimeoutError):
-            files.archive("c1", "/lib")
+@pytest.mark.parametrize("server", [HEAD + b"x" * 100], indirect=True)
+def test_a_closed_answer_lets_the_engine_go(server: Server) -> None:
+    """Also while something still refers to it, as the traceback of an error does: the engine's lock is on the container."""
+    answer = Files(server.host, "1.41", 5.0).archive("c", "/usr")
+    assert answer is not None
+    assert answer.read(10) == b"x" * 10
+    kept = (answer, answer.__dict__)
+    answer.close()
+    assert server.is_left()
+    assert kept[0].closed
 
 
 @pytest.mark.parametrize(
-    ("host", "kind"),
-    [
-        (Host("unix:///run/x", ""), UnixConnection),
-        (Host("tcp://127.0.0.1:2375", ""), object),
-        (Host("tcp://127.0.0.1:2376", "", tls_verify=True), type(None)),
-        (Host("tcp://127.0.0.1:2376", "", context="far"), type(None)),
-        (Host("ssh://far", ""), type(None)),
-    ],
+    "server", [b"HTTP/1.0 404 Not Found\r\n\r\n", b"HTTP/1.0 500 Oh\r\n\r\n{}", HEAD + b"x"], indirect=True
 )
-def test_which_addresses_are_plain(host: Host, kind: type) -> None:
-    found = plain_connection(host, 1)
-    assert isinstance(found, kind)
-    assert (found is None) is (kind is type(None))
-    assert Files(host, "1.41", 1).reachable is (found is not None)
+def test_a_look_leaves_nothing_open(server: Server) -> None:
+    files = Files(server.host, "1.41", 5.0)
+    with suppress(Refused):
+        assert files.target("c", "/usr") in (None, "/usr")
+    assert server.is_left()
+    files.break_off()
+
+
+@pytest.mark.parametrize("server", [b"", HEAD, HEAD + b"x" * 100], ids=["no answer", "head", "some"], indirect=True)
+def test_who_waits_is_broken_off(server: Server) -> None:
+    """A thread that waits for the head or for more of the archive goes on at once, long before its timeout."""
+    files, ended = Files(server.host, "1.41", 60.0), threading.Event()
+
+    def read() -> None:
+        try:
+            answer = files.archive("c", "/usr")
+            assert answer is not None
+            with answer:
+                while answer.read(1000):
+                    pass
+        except (OSError, HTTPException):
+            pass
+        ended.set()
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    assert server.asked.wait(5)
+    assert not ended.wait(0.2)
+    files.break_off()
+    assert ended.wait(5)
+    thread.join()
+    files.break_off()  # nothing is open any more, which is no error

@@ -7,10 +7,15 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPES = ROOT / "recipes"
@@ -91,6 +96,27 @@ def slimrun(registry: str, tmp_path_factory: pytest.TempPathFactory) -> Slimrun:
     cleaned = made("clean")
     assert cleaned.code == 0, cleaned.text
     return made
+
+
+@pytest.fixture
+def only_there(registry: str) -> Iterator[str]:
+    """A runtime that the registry has and the engine has not: busybox with some megabytes that nothing else has."""
+    name = f"only-there-{os.urandom(6).hex()}:1"
+    address = f"{registry}/library/{name}"
+    docker("pull", "--quiet", f"{registry}/library/busybox:glibc")
+    container = docker("create", f"{registry}/library/busybox:glibc").out.strip()
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(os.urandom(6_000_000))
+        file.flush()
+        docker("cp", file.name, f"{container}:/srv")
+    docker("commit", container, address)
+    docker("rm", container)
+    docker("push", "--quiet", address)
+    docker("image", "rm", address)
+    yield name
+    for line in docker("images", "--format", "{{.Repository}}:{{.Tag}}").out.split():
+        if line.endswith(name):
+            docker("image", "rm", "--force", line)
 
 
 def docker(*words: str, check: bool = True, stdin: str | None = None) -> Done:

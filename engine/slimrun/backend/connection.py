@@ -6,12 +6,13 @@ import base64
 import io
 import json
 import socket
-from contextlib import closing
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPResponse
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import BinaryIO
 
     from slimrun.backend.host import Host
@@ -55,6 +56,7 @@ class Files:
 
     def __init__(self, host: Host, version: str, timeout: float) -> None:
         self._host, self._version, self._timeout = host, version, timeout
+        self._open: set[HTTPConnection] = set()
 
     @property
     def reachable(self) -> bool:
@@ -64,23 +66,30 @@ class Files:
     def target(self, container: str, path: str) -> str | None:
         """The path, or a link's target as the engine reports it (absolute); None where nothing is there."""
         connection, answer = self._ask("HEAD", container, path)
-        with closing(connection):
-            if answer is None:
-                return None
-            facts = json.loads(base64.b64decode(answer.getheader("X-Docker-Container-Path-Stat") or "e30="))
-            return str(facts.get("linkTarget") or path)
+        self._close(connection)
+        if answer is None:
+            return None
+        facts = json.loads(base64.b64decode(answer.getheader("X-Docker-Container-Path-Stat") or "e30="))
+        return str(facts.get("linkTarget") or path)
 
     def archive(self, container: str, path: str) -> io.RawIOBase | None:
         """The tar of a path as it arrives, or None where nothing is there."""
         connection, answer = self._ask("GET", container, path)
         if answer is None:
-            connection.close()
+            self._close(connection)
             return None
-        return Answer(connection, answer)
+        return Answer(connection, answer, self._open.discard)
+
+    def break_off(self) -> None:
+        """End what other threads wait for or read: an error for them, or the end of their archive."""
+        for connection in tuple(self._open):
+            with suppress(OSError, AttributeError):  # it was not open yet, or is closed by now
+                connection.sock.shutdown(socket.SHUT_RDWR)
 
     def _ask(self, method: str, container: str, path: str) -> tuple[HTTPConnection, HTTPResponse | None]:
         connection: Any = plain_connection(self._host, self._timeout)
         place = f"/v{self._version}/containers/{container}/archive?{urlencode({'path': path})}"
+        self._open.add(connection)
         try:
             connection.connect()
             # Of HTTP 1.0, as 1.1 would put a frame around each 32 kB, and taking these off costs as much as reading.
@@ -92,16 +101,22 @@ class Files:
             if answer.status != 200:
                 raise Refused(_words(answer))
         except BaseException:
-            connection.close()
+            self._close(connection)
             raise
         return connection, answer
 
+    def _close(self, connection: HTTPConnection) -> None:
+        self._open.discard(connection)
+        connection.close()
+
 
 class Answer(io.RawIOBase):
-    """The body of an answer as it arrives; closes the connection with itself."""
+    """The body of an answer as it arrives; closes the connection with itself, and says so to `closed`."""
 
-    def __init__(self, connection: HTTPConnection, answer: HTTPResponse) -> None:
-        self._connection, self._answer = connection, answer
+    def __init__(
+        self, connection: HTTPConnection, answer: HTTPResponse, closed: Callable[[HTTPConnection], None]
+    ) -> None:
+        self._connection, self._answer, self._closed = connection, answer, closed
 
     def readable(self) -> bool:
         return True
@@ -110,7 +125,10 @@ class Answer(io.RawIOBase):
         return self._answer.readinto(buffer)
 
     def close(self) -> None:
+        # The answer holds the socket open too, and an engine that is not let go keeps its lock on the container.
+        self._answer.close()
         self._connection.close()
+        self._closed(self._connection)
         super().close()
 
 

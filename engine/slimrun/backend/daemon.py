@@ -7,7 +7,7 @@ import json
 import os
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from posixpath import dirname, join
 from queue import SimpleQueue
 from threading import RLock
@@ -17,7 +17,7 @@ from slimrun.backend.base import ENGINE_FILES, LABEL_RUN, LABEL_STAGE, OUTPUT, F
 from slimrun.backend.host import choose_host, image_facts
 from slimrun.backend.layers import cached_layers, known_layers
 from slimrun.backend.loading import load_image
-from slimrun.errors import ImageNotFound, Interrupted
+from slimrun.errors import ImageNotFound, Interrupted, SlimrunError
 from slimrun.events import Progress
 from slimrun.oci.archive import read_archive
 from slimrun.oci.config import Config, read_config
@@ -102,7 +102,12 @@ class DockerBackend:
     def load(self, image: Finished) -> str:
         """Load the image under a name that no person uses."""
         name = f"{REPOSITORY}:{image.config.digest()[:12]}-{self._run}"
-        load_image(image.config, name, self.engine, self._cache, self._check)
+        try:
+            load_image(image.config, name, self.engine, self._cache, self.check)
+        except BaseException:  # an engine that had it all before Ctrl-C came has the image now
+            with suppress(SlimrunError):
+                self.engine.remove_image(name)
+            raise
         return name
 
     def run(self, image: str, argv: Sequence[str], limits: Limits) -> Ran:
@@ -122,7 +127,7 @@ class DockerBackend:
         with self.container(image, list(argv), "verify", **options) as container:
             self.engine.start(container)
             status = self.engine.wait(container, limits.timeout)
-            self._check()
+            self.check()
             lines = None if limits.output > OUTPUT else OUTPUT_LINES
             return Ran(
                 exit=status,
@@ -155,6 +160,7 @@ class DockerBackend:
     def interrupt(self) -> None:
         """Remove what runs, so that whoever waits for it in another thread goes on, and raises Interrupted."""
         self._stopped = True
+        self.engine.break_off()
         for container in tuple(self._containers):
             self.engine.remove_container(container)
 
@@ -211,13 +217,13 @@ class DockerBackend:
         container = self.engine.create(image, argv, labels, **options)
         try:
             self._containers.add(container)
-            self._check()
+            self.check()
             yield container
         finally:
             self._containers.discard(container)
             self.engine.remove_container(container)
 
-    def _check(self) -> None:
+    def check(self) -> None:
         """Raises Interrupted once another thread said so."""
         if self._stopped:
             msg = "the run is being stopped"
@@ -268,7 +274,13 @@ class DockerImage:
                     free.put(container)
 
             with ThreadPoolExecutor(free.qsize()) as pool:
-                found |= dict(zip(lacking, pool.map(take, lacking), strict=True))
+                trees = pool.map(take, lacking)
+                try:
+                    found |= dict(zip(lacking, trees, strict=True))
+                except BaseException:  # nobody waits for what the other one still reads
+                    self._backend.engine.break_off()
+                    self._backend.check()
+                    raise
         return Tree().merge(*found.values()).without(ENGINE_FILES)
 
     def layered(self) -> Layered:

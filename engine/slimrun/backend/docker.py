@@ -72,6 +72,7 @@ class Engine:
         self.host = host
         self._timeout = timeout
         self._cache = cache
+        self._reading: Files | None = None
         self._client: Any = None  # types-docker leaves half of its methods untyped
 
     def close(self) -> None:
@@ -114,7 +115,7 @@ class Engine:
     def target(self, container: str, path: str) -> str | None:
         """The path, or a link's target as the engine reports it (absolute); None where nothing is there."""
         with self._asking(f"looking at {path}") as client:
-            files = Files(self.host, client.api_version, self._timeout)
+            files = self._files(client)
             if files.reachable:
                 return files.target(container, path)
             try:
@@ -127,7 +128,7 @@ class Engine:
     def archive(self, container: str, path: str) -> BinaryIO | None:
         """The tar of a path as it arrives, or None where nothing is there."""
         with self._asking(f"reading {path}") as client:
-            files = Files(self.host, client.api_version, self._timeout)
+            files = self._files(client)
             if files.reachable:
                 answer = files.archive(container, path)
                 return None if answer is None else buffered(_Translated(answer, self.host))
@@ -136,6 +137,11 @@ class Engine:
             except docker.errors.NotFound:
                 return None
             return buffered(_Translated(_Chunks(chunks), self.host))
+
+    def break_off(self) -> None:
+        """End what other threads read of containers."""
+        if self._reading is not None:
+            self._reading.break_off()
 
     def save(self, image: str) -> BinaryIO:
         """The docker-archive of an image as it arrives."""
@@ -210,6 +216,11 @@ class Engine:
     def using(self, doing: str) -> AbstractContextManager[Any]:
         """The client itself, for calls that one module alone makes; what it raises becomes ours."""
         return self._asking(doing)
+
+    def _files(self, client: Any) -> Files:
+        if self._reading is None:
+            self._reading = Files(self.host, client.api_version, self._timeout)
+        return self._reading
 
     @contextmanager
     def _asking(self, doing: str) -> Iterator[Any]:

@@ -1,0 +1,44 @@
+"""What an engine is asked: counted on the way to the real one."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+from tests.docker.between import Between
+from tests.docker.conftest import RECIPES, write_recipe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.docker.conftest import Slimrun
+
+
+def test_the_second_run_asks_one_thing(slimrun: Slimrun, tmp_path: Path) -> None:
+    """With the backend that `auto` chooses: whether the image is still there, and nothing else."""
+    with Between(os.environ["DOCKER_HOST"], path=tmp_path / "s") as between:
+        first = slimrun(RECIPES / "hello.yaml", DOCKER_HOST=between.address)
+        assert first.code == 0, first.text
+        between.asked.clear()
+        second = slimrun(RECIPES / "hello.yaml", DOCKER_HOST=between.address)
+        assert second.code == 0, second.text
+        assert second.recap("hello")["changed"] == 0
+        assert between.asked == ["GET /images/hello%3Alatest/json"]
+
+
+def test_a_pull_tells_how_far_it_is(slimrun: Slimrun, tmp_path: Path, only_there: str) -> None:
+    """In bytes of all layers together, as they come; the engine had nothing of the image."""
+    recipe = write_recipe(tmp_path, f"python: {{image: 'python:3.11-slim'}}\nruntime: {only_there}\n")
+    done = slimrun(recipe, "--backend", "docker", "--output", "json")
+    assert done.code == 0, done.text
+    events = [json.loads(line) for line in done.out.splitlines()]
+    steps = [event for event in events if event["event"] == "Progress" and event["what"].startswith("pull ")]
+    assert {event["what"] for event in steps} == {f"pull {os.environ['SLIMRUN_TEST_REGISTRY']}/library/{only_there}"}
+    assert [event["done"] for event in steps] == sorted(event["done"] for event in steps)
+    assert 0 < steps[0]["done"] <= steps[-1]["done"] <= steps[-1]["total"]
+    assert steps[-1]["total"] > 6_000_000, "what is random cannot be packed"
+    kinds = [event["event"] for event in events]
+    assert kinds.index("Progress") < kinds.index("TaskEnded"), "while resolve was at it"
+    again = slimrun(recipe, "--backend", "docker", "--output", "json", "--refresh")
+    assert '"what": "pull ' not in again.out, "what is there is not pulled again"
