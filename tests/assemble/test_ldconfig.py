@@ -118,6 +118,31 @@ def test_the_script_prints_what_is_there() -> None:
         assert "slimrun's stand-in" in refused.stderr
 
 
+FINDER = """
+import ctypes.util, subprocess, sys
+start = subprocess.Popen
+class Ours(start):
+    def __init__(self, argv, **rest):
+        super().__init__([sys.executable, "-IS", SCRIPT, *argv[1:]] if argv[0] == "/sbin/ldconfig" else argv, **rest)
+subprocess.Popen = Ours
+print(ctypes.util.find_library("here"), ctypes.util.find_library("her"), ctypes.util.find_library("nothing"))
+"""
+
+
+def test_every_series_understands_it(tmp_path: Path) -> None:
+    """ctypes.util of each CPython of this machine's pyenv, its ldconfig being the script."""
+    pythons = [*Path("/root/.pyenv/versions").glob("3.*/bin/python3"), Path(sys.executable)]
+    made = stand_in(official, INTERPRETER, (Cached("libhere.so.1", sys.executable, 0x0303),))
+    assert made is not None
+    script = tmp_path / "ldconfig"
+    script.write_bytes(made[1].read())
+    for python in sorted(pythons):
+        code = f"SCRIPT = {str(script)!r}\n{FINDER}"
+        env = {"PATH": str(tmp_path)}  # neither gcc nor ld
+        done = subprocess.run([python, "-c", code], capture_output=True, text=True, env=env, check=False)
+        assert done.stdout == "libhere.so.1 None None\n", (python, done.stderr)
+
+
 def test_the_list_is_that_of_the_real_ldconfig() -> None:
     """On some of this machine's own libraries."""
     folder = Path("/usr/lib/x86_64-linux-gnu")

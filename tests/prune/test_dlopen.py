@@ -79,6 +79,15 @@ def test_a_computed_name_is_a_finding_that_the_recipe_settles() -> None:
     assert set(layer(found, "wheels")) >= ONE
 
 
+def test_a_file_is_told_of_once() -> None:
+    (finding,) = prune(wheel("def f(x):\n    ctypes.CDLL(x)\n    return find_library(x)"), build=BUILD).findings
+    assert "x.py: lines 4, 5 open a library whose name is computed" in str(finding)
+
+
+def test_what_cffi_opens_is_what_its_callers_name() -> None:
+    assert prune(wheel("def f(x):\n    ctypes.CDLL(x)", "cffi/api"), build=BUILD).findings == ()
+
+
 def test_a_source_that_cannot_be_read_is_a_finding() -> None:
     (finding,) = prune(wheel("print 'ctypes'"), build=BUILD).findings
     assert "in no syntax that slimrun reads" in str(finding)

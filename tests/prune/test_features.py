@@ -155,6 +155,12 @@ def test_what_only_a_wheel_brings_in_goes_with_the_wheels() -> None:
     assert "gconv" in found.features
 
 
+def test_libstdcxx_only_hands_it_on() -> None:
+    wheel = {f"{SITE}/x{TAG}": shared(needs=("libstdc++.so.6",)), f"{SITE}/y{TAG}": shared(needs=("libc.so.6",))}
+    build = BUILD | {f"{LIB}/libstdc++.so.6": shared(soname="libstdc++.so.6", imports=("iconv_open",))}
+    assert "gconv" not in prune(wheel, base=Tree(), build=build, features=None).features
+
+
 def test_a_word_is_no_import() -> None:
     assert not any("gconv" in path for path in added(wheels={f"{SITE}/x{TAG}": shared(tail=b"\0iconv_open\0")}))
 
@@ -165,7 +171,9 @@ def test_character_sets_come_from_the_very_glibc() -> None:
     found = prune(wheel, base=newer, build=BUILD, features=None)
     assert not any("gconv" in path for path in layer(found, "wheels"))
     assert [item.rule for item in found.findings] == ["feature"]
+    assert found.findings[0].path == f"{LIB}/gconv/UTF-16.so"
     assert "nothing has the files of feature gconv" in found.findings[0].text
+    assert "they fit only the glibc that they were made with" in found.findings[0].text
     same = tree({**GLIBC, f"{LIB}/libc.so.6": BUILD[f"{LIB}/libc.so.6"]})
     assert f"{LIB}/gconv/UTF-16.so" in layer(prune(wheel, base=same, build=BUILD, features=None), "wheels")
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from slimrun.tree.tree import Tree
 
 RULE = "dlopen"
+# What cffi opens is what its callers name, as with ctypes.
+MACHINERY = re.compile(r"-packages/cffi/")
 _FOLDERS = ("/lib/{triplet}", "/usr/lib/{triplet}", "/lib", "/usr/lib", "/lib64", "/usr/lib64", "/usr/local/lib")
 
 
@@ -37,7 +39,7 @@ class Openings:
     ) -> None:
         self._build = build
         self._places: dict[str, str] = {}
-        self._dynamic: list[tuple[str, int]] = []
+        self._dynamic: dict[str, list[int]] = {}
         found: dict[str, Why] = {}
         for tree, whys in parts:
             own = {basename(path) for path, _ in tree.files() if ".so" in basename(path)}
@@ -49,7 +51,7 @@ class Openings:
                     found.setdefault(name, Why(rule=RULE, text=text, because=whys[path]))
                     self._places.setdefault(name, f"{path}:{place.line}")
                 if place.dynamic:
-                    self._dynamic.append((path, place.line))
+                    self._dynamic.setdefault(path, []).append(place.line)
         self._found = found
 
     @property
@@ -68,8 +70,11 @@ class Openings:
                     "which nothing that the image is made from has")
             for name, place in sorted(self._places.items()) if name not in there
         ]  # fmt: skip
-        dynamic = [] if settled else sorted(self._dynamic)
-        return (*lost, *(Finding(rule=RULE, path=path, text=_computed(line)) for path, line in dynamic))
+        dynamic = {} if settled else self._dynamic
+        return (
+            *lost,
+            *(Finding(rule=RULE, path=path, text=_computed(lines)) for path, lines in sorted(dynamic.items())),
+        )
 
     def _found_by(self, stem: str, trees: Sequence[Tree]) -> tuple[str, ...]:
         """The soname that find_library would answer: of the first tree that has any, the highest."""
@@ -94,7 +99,7 @@ class Openings:
 
 def _opened(tree: Tree) -> Iterator[tuple[str, Opened]]:
     for path, entry in tree.files():
-        if path.endswith(".py"):
+        if path.endswith(".py") and not MACHINERY.search(path):
             yield from ((path, place) for place in opened(entry.read()))
 
 
@@ -107,7 +112,8 @@ def _version(name: str) -> tuple[int, ...]:
     return tuple(int(part) for part in name.rpartition(".so.")[2].split(".") if part)
 
 
-def _computed(line: int) -> str:
-    if not line:
+def _computed(lines: Sequence[int]) -> str:
+    if lines == [0]:
         return "opens libraries, and is in no syntax that slimrun reads: name them with prune.libraries"
-    return f"line {line} opens a library whose name is computed: if it is one of the system's, name it with prune.libraries"
+    where = f"line {lines[0]} opens" if len(lines) == 1 else f"lines {', '.join(map(str, sorted(lines)))} open"
+    return f"{where} a library whose name is computed: if it is one of the system's, name it with prune.libraries"

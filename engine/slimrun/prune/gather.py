@@ -57,7 +57,7 @@ class Gatherer:
         self._features = tuple(each for each in FEATURES if each.name in wanted)
         self._fetched: set[str] = set()
         self.found: set[str] = set()
-        self.lost: dict[str, Feature] = {}
+        self.lost: dict[str, tuple[Feature, str]] = {}
 
     @property
     def nss(self) -> bool:
@@ -74,18 +74,18 @@ class Gatherer:
         reasons: dict[str, Why] = {}
         for each, why in on:
             self._take(each, ground, why, reasons)
-            required = ground.fill(each.required)
+            required = ground.fill(each.required) or each.required
             if not each.required or any(map(ground.has, required)):
                 self.found.add(each.name)
                 self.lost.pop(each.name, None)
             else:
-                self.lost[each.name] = each
+                self.lost[each.name] = each, required[0]
         tree = Tree(ground.view.added)
         return Gathered(tree=tree, whys=reasons, roots=tuple(self._roots(tree, reasons)))
 
     def findings(self) -> tuple[Finding, ...]:
         """What was wanted and is nowhere; raises ImageFailed where the recipe names it."""
-        return tuple(map(self._missing, self.lost.values()))
+        return tuple(self._missing(each, path) for each, path in self.lost.values())
 
     def _why(self, each: Feature, ground: Ground, whys: Mapping[str, Why]) -> Why | None:
         asked, cause = self._asked.get(each.name), ground.cause(each)
@@ -132,8 +132,12 @@ class Gatherer:
             if ".so" in basename(path) and (info := self._facts.facts(path, entry)) is not None and not info.refused:
                 yield Root(path=path, why=reasons[path], program=self._build.interpreter.path)
 
-    def _missing(self, lost: Feature) -> Finding:
-        hint = f"name debian.packages: [{', '.join(lost.packages)}]" if lost.packages else "bring them with `files`"
+    def _missing(self, lost: Feature, path: str) -> Finding:
+        hint = "bring them with `files`"
+        if lost.of_glibc:
+            hint = "they fit only the glibc that they were made with: a runtime of the base build's own distribution has them"
+        elif lost.packages:
+            hint = f"name debian.packages: [{', '.join(lost.packages)}]"
         asked = self._asked.get(lost.name)
         if asked is not None:
             msg = (
@@ -141,7 +145,7 @@ class Gatherer:
             )
             raise ImageFailed(msg, where=asked.where, hint=hint)
         text = f"nothing has the files of feature {lost.name}, {lost.text}; what breaks: {lost.breaks}; {hint}"
-        return Finding(rule="feature", path=lost.required[0], text=text)
+        return Finding(rule="feature", path=path, text=text)
 
 
 def _place(ground: Ground, supply: Tree, name: str, why: Why, reasons: dict[str, Why]) -> None:

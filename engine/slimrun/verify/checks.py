@@ -14,6 +14,7 @@ from slimrun.elf.model import Finding, Level, Unmet
 from slimrun.elf.tokens import library_path, preloads
 from slimrun.errors import MissingLibrary, VerifyFailed, Where
 from slimrun.tree.entry import Kind
+from slimrun.verify.environment import unfounded
 from slimrun.verify.model import Check, Verified
 from slimrun.verify.proof import origin_of, supply_of
 
@@ -91,6 +92,7 @@ def static_checks(
     warnings = [
         *family,
         *(str(item) for item in pruned.findings),
+        *unfounded(assembled.tree, dict(assembled.config.env)),
         *(str(item) for item in found if item not in wrong),
         *(str(item) for item in pruned.unresolved),
     ]
