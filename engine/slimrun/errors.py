@@ -124,6 +124,14 @@ class PythonNotFound(ImageFailed):
     """The base build has no python3 on its PATH."""
 
 
+class RepositoryNotFound(ImageFailed):
+    """No git repository is where a recipe says."""
+
+
+class RefNotFound(ImageFailed):
+    """A git repository has no branch, tag or commit of that name."""
+
+
 class BuildFailed(ImageFailed):
     """A command in a build container failed; `step` is its step's name, `log` the file that holds all it printed."""
 
@@ -199,6 +207,14 @@ class EngineNeeded(Unreachable):
 
 class RegistryUnreachable(Unreachable):
     """A registry does not answer, or refuses these credentials."""
+
+
+class GitUnreachable(Unreachable):
+    """A git repository does not answer, or refuses access."""
+
+
+class ArchiveUnreachable(Unreachable):
+    """Debian's archive does not answer from inside a builder."""
 
 
 class IndexUnreachable(Unreachable):

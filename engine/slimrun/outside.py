@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from slimrun.plan.building import Configure, Install, InstallBuilder, Make, TakeSource
 from slimrun.plan.digest import digest_of
 from slimrun.plan.steps import CopyFiles, InstallWheels, ResolveDebian, ResolveImage, Verify, WriteImage
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from slimrun.cache.store import Cache
     from slimrun.debian.archive import Archive
     from slimrun.events import Emit
+    from slimrun.fetch.git import Repository
     from slimrun.fetch.index import Indexes
     from slimrun.fetch.network import Network
     from slimrun.plan.compile import Stage
@@ -39,6 +41,8 @@ def outside(stage: Stage, settings: Settings, environ: Environ, backend: str) ->
             return str(settings.epoch or 0)
         case (Verify(),):
             return backend
+        case (InstallBuilder() | TakeSource() | Configure() | Make() | Install(),):
+            return digest_of(settings.build.env)
         case (ResolveImage() | ResolveDebian(), *_):
             files = tuple(_state(step.reference) for step in stage.steps if isinstance(step, ResolveImage))
             return digest_of((backend, settings.mirrors.images, files))
@@ -75,6 +79,14 @@ def archive(settings: Settings, cache: Cache, emit: Emit) -> Archive:
         mirror=settings.mirrors.debian,
         offline=settings.offline,
     )
+
+
+def repository(address: str, settings: Settings, cache: Cache, emit: Emit, environ: Environ) -> Repository:
+    """A git repository, as slim.yaml and the person's own configuration reach it."""
+    from slimrun.fetch.git import Repository
+
+    reached = replace(network(settings), mirrors=settings.mirrors.git)
+    return Repository(address, network=reached, cache=cache, emit=emit, environ=dict(environ), offline=settings.offline)
 
 
 def network(settings: Settings) -> Network:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 from slimrun import outside as reach
 from slimrun.errors import NotCached
 from slimrun.events import Warned
+from slimrun.plan.building import ResolveCommit, TakeBuilt
+from slimrun.plan.compile import BUILDING
 from slimrun.plan.part import Part
 from slimrun.plan.steps import (
     CopyFiles,
@@ -33,18 +35,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from slimrun.assemble.assemble import Assembled
-    from slimrun.backend.base import Backend
+    from slimrun.backend.base import Backend, ImageSource
     from slimrun.cache.store import Cache
     from slimrun.debian.archive import Archive
     from slimrun.elf.facts import Facts
     from slimrun.events import Emit
+    from slimrun.fetch.git import Repository
+    from slimrun.plan.building import BuildPart
     from slimrun.plan.compile import Stage
-    from slimrun.plan.pins import ImagePin
+    from slimrun.plan.pins import CommitPin, ImagePin
     from slimrun.plan.steps import Step
     from slimrun.prune.prune import Pruned
     from slimrun.python.install import Distribution
     from slimrun.python.prefix import BaseBuild
     from slimrun.report.report import Report
+    from slimrun.resolve.builder import Builder
     from slimrun.resolve.debian import Packages
     from slimrun.resolve.pins import Pins
     from slimrun.settings import Settings
@@ -66,12 +71,23 @@ class Context:
         """How Debian's archive is reached."""
         return reach.archive(self.settings, self.cache, self.emit)
 
+    def repository(self, address: str) -> Repository:
+        """A git repository, reached as slim.yaml says."""
+        return reach.repository(address, self.settings, self.cache, self.emit, self.environ)
+
     @cached_property
     def facts(self) -> Facts:
         """What is known of ELF files, each content read once in a run."""
         from slimrun.elf.facts import Facts
 
         return Facts()
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """What a stage function answers with where it ran and found that all of it was there: the task is `ok`."""
+
+    value: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +129,12 @@ class Given:
         return cast("Packages | None", self.results.get("packages"))
 
     @property
+    def builder(self) -> Builder | None:
+        """The builder as the stage before this one left it; None where nothing is built."""
+        found = [name for name in self.stage.reads if name in BUILDING and name in self.results]
+        return cast("Builder", self.results[found[-1]]) if found else None
+
+    @property
     def build(self) -> BaseBuild:
         """What python gave."""
         return cast("BaseBuild", self.results["python"])
@@ -140,13 +162,16 @@ class Given:
 
 def resolve(given: Given, context: Context) -> Pins:
     """Settle which images and Debian packages the recipe's references mean."""
+    from slimrun.resolve.cpython import pin_commit
     from slimrun.resolve.images import resolve_images
     from slimrun.resolve.pins import Pins
 
     images = resolve_images([step for step in given.stage.steps if isinstance(step, ResolveImage)], context.backend)
-    base, runtime = images.get("base build"), images.get("runtime")
+    base, runtime = images.get("base build") or images.get("builder"), images.get("runtime")
     found = base or runtime
     pins = Pins(base=base, runtime=runtime, platform=found.platform if found else context.backend.platform())
+    for commit in (step for step in given.stage.steps if isinstance(step, ResolveCommit)):
+        pins = replace(pins, commit=pin_commit(commit, context.repository))
     steps = [step for step in given.stage.steps if isinstance(step, ResolveDebian)]
     return _pin_debian(pins, steps, context) if steps else pins
 
@@ -164,8 +189,23 @@ def _pin_debian(pins: Pins, steps: Sequence[ResolveDebian], context: Context) ->
     return pins
 
 
+def compile_part(given: Given, context: Context) -> Builder | Unchanged:
+    """One more part of compiling CPython: builder packages, source, configure, make, install."""
+    from slimrun.resolve.builder import Builder
+    from slimrun.resolve.cpython import extend
+
+    part, before = cast("BuildPart", given.step), given.builder or Builder(base=given.base)
+    anew, commit = context.settings.no_cache, cast("CommitPin", given.pins.commit)
+    after, made = extend(part, before, commit, context.backend, context.repository, anew=anew, emit=context.emit)
+    return after if made else Unchanged(after)
+
+
 def python(given: Given, context: Context) -> BaseBuild:
     """Take CPython, and what its libraries come from, out of the base build."""
+    if isinstance(given.step, TakeBuilt):
+        from slimrun.resolve.cpython import take_built
+
+        return take_built(given.step, cast("Builder", given.builder), context.backend)
     if isinstance(given.step, UnpackPython):
         from slimrun.resolve.debian import unpack_python
 
@@ -237,6 +277,7 @@ def prune(given: Given, context: Context) -> Pruned:
     step = cast("PruneTree", given.step)
     runtime = open_runtime(given.pins, context.backend)
     folders = sorted({literal_folder(glob.text) for glob in step.keep} - {"/"})
+    source = _base_image(given, context) if folders else None
     result = prune_trees(
         given.build,
         given.wheels.part,
@@ -244,7 +285,7 @@ def prune(given: Given, context: Context) -> Pruned:
         runtime.tree,
         step,
         base_env=runtime.config.env,
-        extra_supply=context.backend.open_image(given.base).tree(folders) if folders and given.pins.base else Tree(),
+        extra_supply=source.tree(folders) if source else Tree(),
         facts=context.facts,
         packages=given.packages.part if given.packages else None,
         package_supply=given.packages.supply if given.packages else None,
@@ -254,6 +295,13 @@ def prune(given: Given, context: Context) -> Pruned:
         return result
     with context.cache.pack(given.key) as pack:
         return strip_layers(result, pack, context.facts)
+
+
+def _base_image(given: Given, context: Context) -> ImageSource | None:
+    """The image that the base build came out of; None where it came out of packages."""
+    if given.builder is not None:
+        return context.backend.build(given.builder.base, given.builder.steps).image
+    return context.backend.open_image(given.base) if given.pins.base else None
 
 
 def assemble(given: Given, context: Context) -> Assembled:
@@ -329,6 +377,7 @@ class Worker:
 
 WORKERS: dict[str, Worker] = {
     "resolve": Worker(resolve),
+    **{name: Worker(compile_part) for name in BUILDING},
     "python": Worker(python),
     "packages": Worker(packages),
     "wheels": Worker(wheels),

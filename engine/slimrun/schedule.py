@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from slimrun.errors import SlimrunError, Terminated, Unreachable
 from slimrun.events import PlayStarted, Recap, Status, TaskEnded, TaskStarted
 from slimrun.outside import outside
-from slimrun.pipeline import WORKERS, Context, Given
+from slimrun.pipeline import WORKERS, Context, Given, Unchanged
 from slimrun.plan.digest import digest_of, stage_key
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def run_image(plan: Plan, context: Context) -> Outcome:
     emit(PlayStarted(image=plan.image))
     for stage in plan.stages:
         begun = time.monotonic()
-        emit(TaskStarted(image=plan.image, stage=stage.name, what=stage.title))
+        emit(TaskStarted(image=plan.image, stage=stage.tag, what=stage.title))
         status: Status = "skipping"
         message = ""
         try:
@@ -90,7 +90,7 @@ def run_image(plan: Plan, context: Context) -> Outcome:
             message = failure.render()
         counts[status] += 1
         seconds = time.monotonic() - begun
-        emit(TaskEnded(image=plan.image, stage=stage.name, status=status, message=message, seconds=seconds))
+        emit(TaskEnded(image=plan.image, stage=stage.tag, status=status, message=message, seconds=seconds))
         if error is not None:
             break
     seconds = time.monotonic() - began
@@ -134,6 +134,9 @@ def _run_stage(plan: Plan, stage: Stage, results: _Results, context: Context) ->
                 return "ok"
         given = Given(image=plan.image, tags=plan.tags, key=key, stage=stage, results=results)
         value = worker.function(given, context)
+        status: Status = "changed"
+        if isinstance(value, Unchanged):
+            value, status = value.value, "ok"
         digest = digest_of(value)
         cache.save_value("stage", key, value)
         if stage.name == "assemble":
@@ -141,7 +144,7 @@ def _run_stage(plan: Plan, stage: Stage, results: _Results, context: Context) ->
             cache.save_value("finished", key, results.finished)
         cache.save("stage", key, {"digest": digest, "stage": stage.name, "image": plan.image})
     results.put(stage.name, key, digest, value)
-    return "changed"
+    return status
 
 
 def _still_there(stage: Stage, results: _Results, context: Context) -> bool:

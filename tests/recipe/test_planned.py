@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 IMAGE = "python: {image: x}\n"
 USES = {
-    "compiling CPython": ("python:\n  git: {ref: main}\n", "2:3"),
     "building from source": (IMAGE + "pip: {from_source: [x]}\n", "2:7"),
     "packages for builds": (IMAGE + "pip: {build_packages: [libpq-dev]}\n", "2:7"),
     "a wheel built from a folder": (IMAGE + "wheels:\n  - click\n  - ./\n", "4:5"),

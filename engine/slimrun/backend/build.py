@@ -17,9 +17,11 @@ from slimrun.backend.buildlog import BuildLog
 from slimrun.backend.chain import CORES, Built, step_keys
 from slimrun.backend.surroundings import FOLDER, surroundings
 from slimrun.cache.store import writing
-from slimrun.errors import ImageNotFound
+from slimrun.errors import ImageFailed, ImageNotFound, NotCached
+from slimrun.oci.archive import archive_chunks
 from slimrun.oci.layer import write_tar
 from slimrun.plan.pins import ImagePin
+from slimrun.recipe.reference import is_file
 from slimrun.tree.entry import folder
 from slimrun.tree.tree import Tree
 
@@ -43,6 +45,7 @@ EPOCH = 315532800
 # Enough to keep a container alive while commands run in it.
 _WAIT = (["sleep"], ["infinity"])
 _PATIENCE = 0.1
+_LOADED = "from-file-"
 
 
 class Builds:
@@ -89,7 +92,7 @@ class Builds:
     def _make(self, base: ImagePin, before: str | None, step: BuildStep, key: str) -> None:
         began, engine = time.monotonic(), self._backend.engine
         source = self._open(base)  # pulled again, where the engine lost it
-        image = base.digest if before is None else self._known(before)
+        image = self._known(before) if before is not None else self._first(base, source)
         files, env = Tree(), self._settings.build.env
         options: dict[str, Any] = {
             "entrypoint": _WAIT[0],
@@ -98,11 +101,14 @@ class Builds:
             "network_mode": "none",
         }
         if step.network:
+            if self._settings.offline:
+                msg = f"the step {step.name} is not in the cache, and this run may not use the network"
+                raise NotCached(msg, hint="run once without --offline")
             files, reach = surroundings(self._settings, source.tree(["/etc/apt"]))
             env = (*env, *reach)
             options["network_mode"] = self._settings.docker.network or "bridge"
             options["mounts"] = [{"Type": "volume", "Target": FOLDER}]
-        with self._backend.container(image or base.digest, _WAIT[1], f"build {step.name}", **options) as container:
+        with self._backend.container(str(image), _WAIT[1], f"build {step.name}", **options) as container:
             if step.tree is not None:
                 self._put(container, "/", step.tree)
             if files:
@@ -116,6 +122,16 @@ class Builds:
         # By its id: a cache of its own never takes what another one's run named the same.
         seconds = round(time.monotonic() - began, 1)
         self._cache.save(RECORD, key, {"image": made["Id"], "step": step.name, "seconds": seconds})
+
+    def _first(self, base: ImagePin, source: ImageSource) -> str:
+        """What the engine knows the builder by; one out of a file is loaded, under a name that `clean` removes."""
+        if not is_file(base.reference):
+            return base.digest
+        config = source.layered().config
+        name = f"{REPOSITORY}:{_LOADED}{config.digest()[:32]}"
+        if self._backend.engine.inspect_image(name) is None:
+            self._backend.engine.load(archive_chunks(config, [name], self._cache))
+        return name
 
     def _put(self, container: str, path: str, tree: Tree) -> None:
         with TemporaryFile(dir=self._cache.scratch()) as stream, writing(self._cache.root):
@@ -164,15 +180,23 @@ def owner(cache: Cache) -> str:
 def forgotten(engine: Engine, cache: Cache) -> tuple[str, ...]:
     """Remove the images of steps that this cache made and no longer has a record of; a line for each."""
     removed = []
+    for name in engine.images(REPOSITORY):
+        if name.startswith(f"{REPOSITORY}:{_LOADED}"):
+            engine.remove_image(name)
+            removed.append(f"image {name}")
     with engine.using("listing images") as client:
-        found = client.images(filters={"label": f"{LABEL_CACHE}={owner(cache)}"}, all=False)
-    for image in found:
-        key = str(image["Labels"].get(LABEL_BUILD, ""))
-        record = cache.load(RECORD, key) if key else None
-        if record is None or record["image"] != image["Id"]:
+        found = client.images(filters={"label": f"{LABEL_CACHE}={owner(cache)}"})
+    # The youngest first: an engine keeps what others were made of.
+    for image in sorted(found, key=lambda image: (image["Created"], image["Id"]), reverse=True):
+        record = cache.load(RECORD, image["Labels"][LABEL_BUILD])
+        if record is not None and record["image"] == image["Id"]:
+            continue
+        try:
             engine.remove_image(image["Id"])
-            removed.append(f"image {image['Id'][7:19]} (build)")
-    return tuple(sorted(removed))
+        except ImageFailed:  # a step that is still known was made of it
+            continue
+        removed.append(f"image {image['Id'][7:19]} (build)")
+    return tuple(removed)
 
 
 @contextmanager

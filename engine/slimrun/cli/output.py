@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 WIDTH = 100
 HEARTBEAT = 10.0
+# A task that takes so many seconds says how long it took.
+_WORTH_SAYING = 10.0
 _COLOURS: dict[Status, str] = {
     "ok": "green",
     "changed": "yellow",
@@ -107,17 +109,16 @@ class Renderer:
 
     def _begin(self, stage: str) -> None:
         if self._bars is not None:
-            self._tasks = {stage: self._bars.add_task(stage, total=None)}
+            self._tasks = {stage: self._bars.add_task(stage, total=None, count="")}
 
     def _progress(self, event: Progress) -> None:
         if self._bars is not None:
+            total = event.total or None
             if event.what not in self._tasks:
-                self._tasks[event.what] = self._bars.add_task(event.what, total=event.total or None)
-            self._bars.update(self._tasks[event.what], completed=event.done, total=event.total or None)
+                self._tasks[event.what] = self._bars.add_task(event.what, total=total, count="")
+            self._bars.update(self._tasks[event.what], completed=event.done, total=total, count=_count(event))
         elif time.monotonic() - self._spoke > HEARTBEAT:
-            count = bytes_text if event.unit == "B" else str
-            of = f" of {count(event.total)}" if event.total else ""
-            self._print(f"... {event.what}: {count(event.done)}{of}{'' if event.unit == 'B' else f' {event.unit}'}")
+            self._print(f"... {event.what}: {_count(event)}")
 
     def _end(self, event: TaskEnded) -> None:
         if self._bars is not None:
@@ -129,7 +130,7 @@ class Renderer:
             word = "FAILED" if event.status == "failed" else "UNREACHABLE"
             self._print(f"fatal: [{event.image}]: {word}! => {event.message}", colour)
         elif self._output == "ansible":
-            took = f" ({event.seconds:.1f} s)" if self._verbosity else ""
+            took = f" ({event.seconds:.1f} s)" if self._verbosity or event.seconds >= _WORTH_SAYING else ""
             self._print(f"{event.status}: [{event.image}]{took}", colour)
 
     def _recap(self, event: Recap) -> None:
@@ -165,11 +166,19 @@ def _console() -> Console:
 
 
 def _bars(console: Console) -> Bars:
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars
 
     text = TextColumn("{task.description}", markup=False)
-    return Bars(text, BarColumn(), DownloadColumn(), TimeElapsedColumn(), console=console, transient=True)
+    count = TextColumn("{task.fields[count]}", markup=False)
+    return Bars(text, BarColumn(), count, TimeElapsedColumn(), console=console, transient=True)
+
+
+def _count(event: Progress) -> str:
+    """`4.1MB of 9.0MB`, `120 lines`."""
+    count = bytes_text if event.unit == "B" else str
+    of = f" of {count(event.total)}" if event.total else ""
+    return f"{count(event.done)}{of}{'' if event.unit == 'B' else f' {event.unit}'}"
 
 
 def bytes_text(count: int) -> str:

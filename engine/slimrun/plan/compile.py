@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from slimrun.plan.building import Configure, Install, InstallBuilder, Make, ResolveCommit, TakeBuilt, TakeSource
 from slimrun.plan.steps import (
     CopyFiles,
     InstallWheels,
@@ -38,6 +39,8 @@ STAGES = (
     "report",
     "push",
 )
+# Before `python`, and shown as a part of it, where CPython is compiled.
+BUILDING = ("builder", "source", "configure", "make", "install")
 _STRIPPING = ("small", "tiny")
 
 
@@ -48,6 +51,11 @@ class Stage:
     name: str
     steps: tuple[Step, ...]
     reads: tuple[str, ...]
+
+    @property
+    def tag(self) -> str:
+        """The stage of STAGES that it belongs to, by which people know it."""
+        return "python" if self.name in BUILDING else self.name
 
     @property
     def title(self) -> str:
@@ -72,6 +80,7 @@ def compile_plan(recipe: Recipe, rules: tuple[Rule, ...] = ()) -> Plan:
     """The plan of a valid recipe, whether or not this version can carry it out; `rules` are the repository's policy."""
     steps: dict[str, tuple[Step, ...]] = {
         "resolve": _images(recipe),
+        **_building(recipe),
         "python": _python(recipe),
         "packages": _packages(recipe),
         "wheels": _wheels(recipe),
@@ -90,15 +99,19 @@ def compile_plan(recipe: Recipe, rules: tuple[Rule, ...] = ()) -> Plan:
         "report": (WriteReport(),),
     }
     reads = {
-        "python": ("resolve",),
+        **{name: ("resolve", *BUILDING[number - 1 : number]) for number, name in enumerate(BUILDING) if number},
+        "builder": ("resolve",),
+        "python": ("resolve", "install"),
         "packages": ("resolve",),
         "wheels": ("resolve", "python"),
-        "prune": ("resolve", "python", "packages", "wheels", "files"),
+        "prune": ("resolve", "install", "python", "packages", "wheels", "files"),
         "assemble": ("resolve", "python", "wheels", "prune"),
         "verify": ("prune", "assemble"),
         "report": ("resolve", "wheels", "prune", "assemble", "verify"),
     }
-    stages = (Stage(name=name, steps=steps.get(name, ()), reads=reads.get(name, ())) for name in STAGES)
+    names = [name for stage in STAGES for name in ((*BUILDING, stage) if stage == "python" else (stage,))]
+    names = [name for name in names if name in steps or name in STAGES]
+    stages = (Stage(name=name, steps=steps.get(name, ()), reads=reads.get(name, ())) for name in names)
     return Plan(image=recipe.name, tags=recipe.image.tags, stages=tuple(stages))
 
 
@@ -108,7 +121,9 @@ def _images(recipe: Recipe) -> tuple[Step, ...]:
         case PythonImage(image=image):
             found.append(ResolveImage(role="base build", reference=image, where=recipe.python_where))
         case PythonGit(builder=builder):
-            found.append(ResolveImage(role="builder", reference=builder, where=recipe.python_where))
+            where = _git_place(recipe, "builder")
+            found.append(ResolveImage(role="builder", reference=builder, where=where))
+            found.append(ResolveCommit(repo=recipe.python.repo, ref=recipe.python.ref, where=_git_place(recipe, "ref")))
         case PythonDebian(suite=suite, package=package, snapshot=snapshot):
             named = Text(text=package, where=recipe.python_where)
             found.append(
@@ -137,8 +152,31 @@ def _python(recipe: Recipe) -> tuple[Step, ...]:
             return (TakePython(image=image, where=recipe.python_where),)
         case PythonDebian(suite=suite, package=package):
             return (UnpackPython(package=Text(text=package, where=recipe.python_where), suite=suite),)
-        case PythonGit():
-            return ()
+        case PythonGit(ref=ref, builder=builder):
+            return (TakeBuilt(ref=ref, builder=builder, imports=recipe.verify.imports, where=recipe.python_where),)
+
+
+def _building(recipe: Recipe) -> dict[str, tuple[Step, ...]]:
+    """The stages that compile CPython; none where the recipe does not ask for it."""
+    git = recipe.python
+    if not isinstance(git, PythonGit):
+        return {}
+
+    def placed(key: str, texts: tuple[str, ...]) -> tuple[Text, ...]:
+        return tuple(Text(text=text, where=_git_place(recipe, key, number)) for number, text in enumerate(texts))
+
+    flags, where = placed("configure", git.configure), recipe.python_where
+    return {
+        "builder": (InstallBuilder(packages=placed("packages", git.packages), where=_git_place(recipe, "builder")),),
+        "source": (TakeSource(ref=git.ref, where=_git_place(recipe, "ref")),),
+        "configure": (Configure(libpython=git.libpython, flags=flags, env=git.env, where=where),),
+        "make": (Make(env=git.env, jobs=git.jobs),),
+        "install": (Install(env=git.env),),
+    }
+
+
+def _git_place(recipe: Recipe, *key: str | int) -> Where:
+    return _place(recipe, "python", "git", *key) or recipe.python_where
 
 
 def _packages(recipe: Recipe) -> tuple[Step, ...]:
@@ -177,6 +215,6 @@ def _verify(recipe: Recipe, rules: tuple[Rule, ...]) -> Step:
     )
 
 
-def _place(recipe: Recipe, *key: str) -> Where | None:
+def _place(recipe: Recipe, *key: str | int) -> Where | None:
     origin = recipe.origin(*key)
     return origin.where if origin else None

@@ -21,6 +21,15 @@ class ImagePin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class CommitPin:
+    """A ref of a git repository, settled: `repo` is the canonical address (never a mirror's) or an absolute path."""
+
+    repo: str
+    ref: str
+    commit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class WheelPin:
     """One wheel, settled: `url` is the canonical address (never a mirror's), or the path of a local wheel file.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from slimrun.plan.building import Configure, Install, InstallBuilder, Make, ResolveCommit, TakeBuilt, TakeSource
+
 if TYPE_CHECKING:
     from slimrun.errors import Where
     from slimrun.recipe.model import FileCopy, Glob, Image, Level, Text, VerifyRun, Wheel
@@ -150,6 +152,13 @@ class WriteReport:
 Step = (
     ResolveImage
     | ResolveDebian
+    | ResolveCommit
+    | InstallBuilder
+    | TakeSource
+    | Configure
+    | Make
+    | Install
+    | TakeBuilt
     | TakePython
     | UnpackPython
     | UnpackPackages

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from slimrun import machine
 from slimrun.errors import Problem
-from slimrun.recipe.model import PythonGit
 from slimrun.recipe.slim_model import Lint
 
 if TYPE_CHECKING:
@@ -44,7 +43,6 @@ def _foreign(recipe: Recipe, host: str) -> tuple[Where, ...]:
 
 
 PLANNED: tuple[tuple[str, Callable[[Recipe], tuple[Where, ...]]], ...] = (
-    ("compiling CPython", lambda r: _at(r, isinstance(r.python, PythonGit), "python", "git")),
     ("building from source", lambda r: _at(r, bool(r.pip.from_source), "pip", "from_source")),
     ("packages for builds", lambda r: _at(r, bool(r.pip.build_packages), "pip", "build_packages")),
     ("a wheel built from a folder", _folder_wheels),
@@ -62,9 +60,7 @@ PLANNED_SLIM: tuple[tuple[str, tuple[str, ...], Callable[[Slim], bool]], ...] = 
     ("a shared cache", ("cache", "registry"), lambda s: s.cache.registry is not None),
     ("a limit on an image's time", ("run", "timeout"), lambda s: s.run.timeout is not None),
     ("profiles of lint", ("lint",), lambda s: s.lint != Lint()),
-    ("mirrors of git", ("mirrors", "git"), lambda s: bool(s.mirrors.git)),
     ("Dask", ("run", "dask"), lambda s: s.run.dask is not None),
-    ("an environment for builds", ("build", "env"), lambda s: bool(s.build.env)),
 )
 
 

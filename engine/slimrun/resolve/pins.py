@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from slimrun.debian.pins import DebPin
-    from slimrun.plan.pins import ImagePin
+    from slimrun.plan.pins import CommitPin, ImagePin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pins:
-    """`base` None for a base build out of Debian's packages, which are `python`; `runtime` None for scratch.
+    """`base` is the base build's image, or its builder's, whose CPython is `commit`'s; `runtime` None for scratch.
 
-    `packages` are those that the recipe names and their dependencies; `platform` is all images' own.
+    `base` is None for a base build out of Debian's packages, which are `python`. `packages` are those that the recipe
+    names and their dependencies; `platform` is all images' own.
     """
 
     base: ImagePin | None
     runtime: ImagePin | None
     platform: str
+    commit: CommitPin | None = None
     python: tuple[DebPin, ...] = ()
     packages: tuple[DebPin, ...] = ()
 
