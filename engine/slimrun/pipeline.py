@@ -353,6 +353,7 @@ def report(given: Given, context: Context) -> Report:
         given.image,
         given.tags,
         given.pins.images,
+        given.pins.commits,
         given.wheels.distributions,
         given.pruned,
         given.assembled,
@@ -385,6 +386,6 @@ WORKERS: dict[str, Worker] = {
     "prune": Worker(prune),
     "assemble": Worker(assemble),
     "verify": Worker(verify),
-    "report": Worker(report, 2),
+    "report": Worker(report, 3),
     "push": Worker(push),
 }

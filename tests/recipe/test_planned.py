@@ -59,9 +59,7 @@ SLIM = {
     "a shared cache": "cache: {registry: registry.example.org/cache}\n",
     "a limit on an image's time": "run: {timeout: 60s}\n",
     "profiles of lint": "lint: {profile: strict}\n",
-    "mirrors of git": "mirrors: {git: {'https://github.com/': 'https://git.example.org/'}}\n",
     "Dask": "run: {dask: 'tcp://127.0.0.1:8786'}\n",
-    "an environment for builds": "build: {env: {A: b}}\n",
 }
 
 

@@ -17,7 +17,7 @@ from slimrun.errors import Where
 from slimrun.oci.config import Config
 from slimrun.oci.layer import Layer
 from slimrun.plan.compile import STAGES
-from slimrun.plan.pins import ImagePin
+from slimrun.plan.pins import CommitPin, ImagePin
 from slimrun.prune.pruned import Pruned, Removed
 from slimrun.python.install import Distribution
 from slimrun.recipe.schema import load_schema
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 SCHEMA = load_schema("report")
 LINE = Why(rule="recipe", text="python.image: x", where=Where("x.yaml", 2, 3))
 BASE = Why(rule="runtime", text="runtime: y", where=Where("x.yaml", 4))
+COMMIT = CommitPin(repo="https://example.org/cpython.git", ref="v3.11.2", commit="c" * 40)
 PIN = ImagePin(reference="x", digest="sha256:" + "c" * 64, platform="linux/arm64/v8", manifest="sha256:" + "d" * 64)
 
 
@@ -58,7 +59,7 @@ def made() -> Report:
     )
     distributions = (Distribution(name="click", version="8.1", files=(), top_level=(), extensions=()),)
     checks = (Check(name="libraries", ok=True), Check(name="run x", ok=True, detail="d", where=Where("x.yaml", 9, 1)))
-    return make_report("x", ("x:1",), (PIN,), distributions, pruned, assembled, checks, ("w",))
+    return make_report("x", ("x:1",), (PIN,), (COMMIT,), distributions, pruned, assembled, checks, ("w",))
 
 
 def test_every_file_has_its_layer_and_its_reason() -> None:
@@ -134,6 +135,7 @@ PAIRS: list[tuple[tuple[str, ...], type, set[str]]] = [
     (("removed",), Removed, set()),
     (("checks",), Check, {"note"}),
     (("pins",), ImagePin, {"manifest"}),
+    (("commits",), CommitPin, set()),
     (("distributions",), Distribution, {"files", "top_level", "extensions"}),
 ]
 

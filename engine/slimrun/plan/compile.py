@@ -176,7 +176,9 @@ def _building(recipe: Recipe) -> dict[str, tuple[Step, ...]]:
 
 
 def _git_place(recipe: Recipe, *key: str | int) -> Where:
-    return _place(recipe, "python", "git", *key) or recipe.python_where
+    """Where a key below python.git was written; of a default, where `python` was."""
+    found = _place(recipe, "python", "git", *key)
+    return found if found is not None and found.line else recipe.python_where
 
 
 def _packages(recipe: Recipe) -> tuple[Step, ...]:

@@ -11,7 +11,7 @@ from slimrun.tree.entry import Kind
 
 if TYPE_CHECKING:
     from slimrun.backend.assembled import Assembled
-    from slimrun.plan.pins import ImagePin
+    from slimrun.plan.pins import CommitPin, ImagePin
     from slimrun.prune.pruned import Pruned, Removed
     from slimrun.python.install import Distribution
     from slimrun.verify.checks import Check
@@ -39,6 +39,7 @@ class Report:
     tags: tuple[str, ...]
     size: int
     pins: tuple[ImagePin, ...]
+    commits: tuple[CommitPin, ...]
     layers: tuple[tuple[str, str, int], ...]
     files: tuple[File, ...]
     removed: tuple[Removed, ...]
@@ -53,6 +54,7 @@ def make_report(
     image: str,
     tags: tuple[str, ...],
     pins: tuple[ImagePin, ...],
+    commits: tuple[CommitPin, ...],
     distributions: tuple[Distribution, ...],
     pruned: Pruned,
     assembled: Assembled,
@@ -74,6 +76,7 @@ def make_report(
         tags=tags,
         size=assembled.size,
         pins=pins,
+        commits=commits,
         layers=tuple((layer.name, f"sha256:{layer.diff_id}", layer.content) for layer in assembled.layers),
         files=files,
         removed=pruned.removed,
@@ -95,6 +98,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "tags": list(report.tags),
         "size": report.size,
         "pins": [{"reference": pin.reference, "digest": pin.digest, "platform": pin.platform} for pin in report.pins],
+        "commits": [{"repo": pin.repo, "ref": pin.ref, "commit": pin.commit} for pin in report.commits],
         "layers": [{"name": name, "diff_id": diff_id, "size": size} for name, diff_id, size in report.layers],
         "python": report.python,
         "packages": [

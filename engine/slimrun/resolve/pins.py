@@ -29,3 +29,8 @@ class Pins:
     def images(self) -> tuple[ImagePin, ...]:
         """The pins of images, the base build's first."""
         return tuple(pin for pin in (self.base, self.runtime) if pin is not None)
+
+    @property
+    def commits(self) -> tuple[CommitPin, ...]:
+        """The commits of git repositories."""
+        return () if self.commit is None else (self.commit,)
