@@ -26,7 +26,7 @@ STATE = Path(os.environ.get("SLIMRUN_CI_STATE") or Path.home() / ".cache/slimrun
 ADDRESS = "https://github.com/python/cpython"
 # Half the time of -O3, and none of it is what these tests are about.
 FAST = "python.git.configure=['OPT=-DNDEBUG -fwrapv -O1 -Wall']"
-SECRETS = {"token": "t0k3n-of-build-env", "password": "p4ssw0rd-of-the-proxy", "authority": "a mark in the CA bundle"}
+SECRETS = {"token": "t0k3n-of-build-env", "authority": "a mark in the CA bundle"}
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -78,7 +78,7 @@ mirrors:
   debian: http://{relay.address}/frozen
 build:
   ca_certificates: ca.pem
-  proxy: http://builder:{SECRETS["password"]}@{relay.address}
+  proxy: http://{relay.address}
   env: {{BUILD_TOKEN: {SECRETS["token"]}}}
 """
         )

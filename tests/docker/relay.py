@@ -12,22 +12,22 @@ ARCHIVE = "http://deb.debian.org/debian"
 
 
 class Relay:
-    """`mirrored` are the paths asked below /frozen, `proxied` the addresses asked through it, `logins` what came with those."""
+    """`mirrored` are the paths asked below /frozen, `proxied` the addresses asked through it."""
 
     def __init__(self) -> None:
         self.mirrored: list[str] = []
         self.proxied: list[str] = []
-        self.logins: set[str] = set()
         relay = self
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
             def do_GET(self) -> None:
                 if self.path.startswith("/frozen/"):
                     relay.mirrored.append(self.path)
                     self._answer(ARCHIVE + self.path.removeprefix("/frozen"))
                 elif self.path.startswith("http://"):
                     relay.proxied.append(self.path)
-                    relay.logins.add(self.headers.get("Proxy-Authorization", ""))
                     self._answer(self.path)
                 else:
                     self.send_error(404)
@@ -36,8 +36,9 @@ class Relay:
                 try:
                     with urllib.request.urlopen(url, timeout=60) as answer:
                         self.send_response(200)
-                        self.send_header("Content-Length", answer.headers["Content-Length"])
-                        self.send_header("Last-Modified", answer.headers["Last-Modified"])
+                        for name in ("Content-Length", "Last-Modified"):
+                            if name in answer.headers:
+                                self.send_header(name, answer.headers[name])
                         self.end_headers()
                         while data := answer.read(1 << 16):
                             self.wfile.write(data)

@@ -44,6 +44,8 @@ RECORD = "build"
 EPOCH = 315532800
 # Enough to keep a container alive while commands run in it.
 _WAIT = (["sleep"], ["infinity"])
+# Both outputs through one pipe, so that an error stands below the command that it is about.
+_IN_ORDER = ("sh", "-c", 'exec "$@" 2>&1', "sh")
 _PATIENCE = 0.1
 _LOADED = "from-file-"
 
@@ -104,7 +106,8 @@ class Builds:
             if self._settings.offline:
                 msg = f"the step {step.name} is not in the cache, and this run may not use the network"
                 raise NotCached(msg, hint="run once without --offline")
-            files, reach = surroundings(self._settings, source.tree(["/etc/apt"]))
+            apt = source.tree(["/etc/apt"]) if self._settings.mirrors.debian else Tree()
+            files, reach = surroundings(self._settings, apt)
             env = (*env, *reach)
             options["network_mode"] = self._settings.docker.network or "bridge"
             options["mounts"] = [{"Type": "volume", "Target": FOLDER}]
@@ -146,9 +149,8 @@ class Builds:
             for command in step.commands:
                 log.command(command)
                 with engine.using(f"running {command[0]}") as client:
-                    ran = client.exec_create(
-                        container, list(command), environment=dict(env), workdir=step.workdir, user="0:0"
-                    )
+                    argv = [*_IN_ORDER, *command]
+                    ran = client.exec_create(container, argv, environment=dict(env), workdir=step.workdir, user="0:0")
                     with _closing(client.exec_start(ran["Id"], stream=True)) as chunks:
                         for chunk in chunks:
                             log.write(chunk)
@@ -186,22 +188,27 @@ def forgotten(engine: Engine, cache: Cache) -> tuple[str, ...]:
             removed.append(f"image {name}")
     with engine.using("listing images") as client:
         found = client.images(filters={"label": f"{LABEL_CACHE}={owner(cache)}"})
-    # The youngest first: an engine keeps what others were made of.
-    for image in sorted(found, key=lambda image: (image["Created"], image["Id"]), reverse=True):
-        record = cache.load(RECORD, image["Labels"][LABEL_BUILD])
-        if record is not None and record["image"] == image["Id"]:
-            continue
-        try:
-            engine.remove_image(image["Id"])
-        except ImageFailed:  # a step that is still known was made of it
-            continue
-        removed.append(f"image {image['Id'][7:19]} (build)")
+    records = {image["Id"]: cache.load(RECORD, image["Labels"][LABEL_BUILD]) for image in found}
+    left = [name for name, record in sorted(records.items()) if record is None or record["image"] != name]
+    while gone := [name for name in left if _removed(engine, name)]:
+        removed += [f"image {name[7:19]} (build)" for name in gone]
+        left = [name for name in left if name not in gone]
     return tuple(removed)
+
+
+def _removed(engine: Engine, image: str) -> bool:
+    """Remove an image, unless another one was made of it."""
+    try:
+        engine.remove_image(image)
+    except ImageFailed:
+        return False
+    return True
 
 
 @contextmanager
 def _closing(stream: Any) -> Iterator[Any]:
+    """docker-py's own close() leaves the socket open once the stream has ended, and fails over ssh."""
     try:
         yield stream
     finally:
-        stream.close()
+        stream._response.close()
