@@ -119,3 +119,7 @@ def inspect(image: str) -> dict[str, object]:
     value = json.loads(docker("image", "inspect", image).out)[0]
     assert isinstance(value, dict)
     return value
+
+
+# What compiles CPython, shared by all modules of this folder; it needs the names above.
+from tests.docker.compiling import compiler, cpython, static  # noqa: E402, F401

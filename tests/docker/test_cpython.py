@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from slimrun.elf.reader import read_elf
-from tests.docker.compiling import FAST, SECRETS, Compiler, compiler, cpython, static  # noqa: F401 (fixtures)
+from tests.docker.compiling import FAST, SECRETS
 from tests.docker.conftest import RECIPES, docker, inspect, left_over
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.docker.compiling import Compiler
     from tests.docker.conftest import Done, Slimrun
 
-pytestmark = pytest.mark.network
+pytestmark = [pytest.mark.network, pytest.mark.usefixtures("static")]
 
 SYSCONFIG = """
 import sysconfig
@@ -89,7 +90,7 @@ def runs(image: str) -> list[str]:
     return docker("run", "--rm", "--read-only", "--network", "none", image, "-c", PROGRAM).out.splitlines()
 
 
-def test_static_on_scratch_runs_all_that_it_should(static: Done) -> None:  # noqa: F811, ARG001
+def test_static_on_scratch_runs_all_that_it_should() -> None:
     assert runs("py3-static") == SAYS
     lines = docker("run", "--rm", "py3-static", "-c", SYSCONFIG).out.splitlines()
     assert lines[:3] == ["Py_ENABLE_SHARED 0", "prefix /usr/local", "LDLIBRARY libpython3.11.a"]
@@ -97,7 +98,7 @@ def test_static_on_scratch_runs_all_that_it_should(static: Done) -> None:  # noq
     assert left_over() == []
 
 
-def test_the_static_interpreter_needs_nothing_but_libc_and_libm(static: Done) -> None:  # noqa: F811, ARG001
+def test_the_static_interpreter_needs_nothing_but_libc_and_libm() -> None:
     files = files_of("py3-static")
     names = {path.rpartition("/")[2] for path in files}
     assert not {name for name in names if name.startswith("libpython")}
@@ -106,7 +107,7 @@ def test_the_static_interpreter_needs_nothing_but_libc_and_libm(static: Done) ->
     assert "/etc/ld.so.cache" not in files, "the default folders are enough"
 
 
-def test_every_step_is_a_task_of_its_own_and_says_how_long_it_took(static: Done) -> None:  # noqa: F811
+def test_every_step_is_a_task_of_its_own_and_says_how_long_it_took(static: Done) -> None:
     tasks = [task for task in statuses(static) if task.startswith("python : ")]
     assert tasks == [
         "python : builder packages build-essential and 11 more",
@@ -123,20 +124,20 @@ def test_every_step_is_a_task_of_its_own_and_says_how_long_it_took(static: Done)
     assert "extension modules that were not built: _dbm (libgdbm-compat-dev), _tkinter (tk-dev)" in make
 
 
-def test_a_second_run_changes_nothing(compiler: Compiler, static: Done) -> None:  # noqa: F811, ARG001
+def test_a_second_run_changes_nothing(compiler: Compiler) -> None:
     done = compiler.recipe("py3-static")
     assert done.code == 0, done.text
     assert done.recap("py3-static")["changed"] == 0
     assert "changed:" not in done.out
 
 
-def test_how_many_compilers_run_at_a_time_changes_nothing(compiler: Compiler, static: Done) -> None:  # noqa: F811, ARG001
+def test_how_many_compilers_run_at_a_time_changes_nothing(compiler: Compiler) -> None:
     done = compiler.recipe("py3-static", "--set", "python.git.jobs=1")
     assert done.code == 0, done.text
     assert of_python(done) == ["ok"] * 6
 
 
-def test_a_line_that_moves_compiles_nothing(compiler: Compiler, static: Done, tmp_path: Path) -> None:  # noqa: F811, ARG001
+def test_a_line_that_moves_compiles_nothing(compiler: Compiler, tmp_path: Path) -> None:
     recipe = tmp_path / "moved.yaml"
     recipe.write_text("# a line\n\n" + (RECIPES / "py3-static.yaml").read_text())
     done = compiler(recipe, "--set", FAST)
@@ -144,14 +145,14 @@ def test_a_line_that_moves_compiles_nothing(compiler: Compiler, static: Done, tm
     assert of_python(done)[:5] == ["ok"] * 5
 
 
-def test_static_on_busybox(compiler: Compiler, static: Done) -> None:  # noqa: F811, ARG001
+def test_static_on_busybox(compiler: Compiler) -> None:
     done = compiler.recipe("py3-static", "--set", "runtime=busybox:glibc", "--set", "name=py3-static-busybox")
     assert done.code == 0, done.text
     assert of_python(done)[:5] == ["ok"] * 5
     assert runs("py3-static-busybox") == SAYS
 
 
-def test_what_is_kept_by_name_is_there(compiler: Compiler, static: Done) -> None:  # noqa: F811, ARG001
+def test_what_is_kept_by_name_is_there(compiler: Compiler) -> None:
     globs = "[/usr/local/lib/libpython3.11.a, '/usr/local/lib/python3.11/config-3.11-*/**']"
     done = compiler.recipe("py3-static", "--set", f"prune.keep={globs}", "--set", "name=py3-kept")
     assert done.code == 0, done.text
@@ -160,7 +161,7 @@ def test_what_is_kept_by_name_is_there(compiler: Compiler, static: Done) -> None
     assert any(path.endswith("/config-3.11-x86_64-linux-gnu/Makefile") for path in files)
 
 
-def test_a_module_that_was_not_built_fails_before_prune(compiler: Compiler, static: Done) -> None:  # noqa: F811, ARG001
+def test_a_module_that_was_not_built_fails_before_prune(compiler: Compiler) -> None:
     done = compiler.recipe("py3-static", "--set", "verify.imports=[ssl, tkinter]", "--set", "name=py3-tk")
     assert done.code == 2, done.text
     assert "verify.imports names tkinter, whose extension module _tkinter was not built" in done.text
@@ -169,7 +170,9 @@ def test_a_module_that_was_not_built_fails_before_prune(compiler: Compiler, stat
 
 
 @pytest.fixture(scope="module")
-def shared(compiler: Compiler, static: Done) -> Done:  # noqa: F811, ARG001
+def shared(compiler: Compiler, static: Done) -> Done:
+    """recipes/py3-shared.yaml, after the other."""
+    assert static.code == 0
     done = compiler.recipe("py3-shared")
     assert done.code == 0, done.text
     return done
@@ -180,7 +183,7 @@ def test_after_another_flag_packages_and_source_are_ok(shared: Done) -> None:
 
 
 @pytest.mark.parametrize("runtime", ["busybox:glibc", "scratch"])
-def test_shared_finds_its_library_by_the_loaders_own_means(compiler: Compiler, shared: Done, runtime: str) -> None:  # noqa: F811, ARG001
+def test_shared_finds_its_library_by_the_loaders_own_means(compiler: Compiler, shared: Done, runtime: str) -> None:
     name = f"py3-shared-{runtime.partition(':')[0]}"
     done = compiler.recipe("py3-shared", "--set", f"runtime={runtime}", "--set", f"name={name}")
     assert done.code == 0, done.text
@@ -188,11 +191,12 @@ def test_shared_finds_its_library_by_the_loaders_own_means(compiler: Compiler, s
     lines = docker("run", "--rm", name, "-c", SYSCONFIG).out.splitlines()
     assert lines[:3] == ["Py_ENABLE_SHARED 1", "prefix /usr/local", "LDLIBRARY libpython3.11.so"]
     files = files_of(name)
+    assert shared.code == 0
     assert "libpython3.11.so.1.0" in needed(files, "/usr/local/bin/python3.11")
     assert b"libpython3.11.so.1.0" in files["/etc/ld.so.cache"]
 
 
-def test_nothing_of_the_builders_surroundings_is_in_an_image(compiler: Compiler, static: Done, cpython: Path) -> None:  # noqa: F811, ARG001
+def test_nothing_of_the_builders_surroundings_is_in_an_image(compiler: Compiler, cpython: Path) -> None:
     """CA bundle, proxy, environment, mirrors, repository: all were used, and no layer or config has a word of them."""
     assert any("/frozen/dists/bookworm/" in path for path in compiler.asked.mirrored), "the mirror was asked"
     assert any("debian-security" in url for url in compiler.asked.proxied), "the proxy was asked"
@@ -205,16 +209,20 @@ def test_nothing_of_the_builders_surroundings_is_in_an_image(compiler: Compiler,
     assert b"/usr/src/python" in saved, "what is in files can be found so: sysconfig has the build folder"
 
 
-def test_no_git_folder_and_no_address_reach_the_builder(compiler: Compiler, static: Done, cpython: Path) -> None:  # noqa: F811, ARG001
+def test_no_git_folder_and_no_address_reach_the_builder(compiler: Compiler, cpython: Path) -> None:
     """Looked at in the images of the steps themselves."""
-    step = next(iter(docker("images", "-q", "slimrun.invalid/build").out.split()))
-    words = ["sh", "-c", "ls -a /usr/src/python; ls -a /run/slimrun; env"]
-    listed = docker("run", "--rm", "--network", "none", "--entrypoint", words[0], step, *words[1:]).out.splitlines()
-    assert "configure" in listed
-    assert not {".git", "ca.pem", "apt"} & {*listed}
-    assert not [line for line in listed if "TOKEN" in line or "proxy" in line.lower()]
-    history = docker("history", "--no-trunc", step).out + json.dumps(inspect(step))
-    assert not [word for word in (*SECRETS.values(), str(cpython), "github.com") if word in history]
+    records = [json.loads(path.read_text()) for path in (compiler.slimrun.cache / "slimrun/records/build").iterdir()]
+    images = [record["image"] for record in records if record["step"] == "install"]
+    assert images
+    for image in images:
+        words = ["sh", "-c", "ls -a /usr/src/python /run/slimrun; env"]
+        ran = docker("run", "--rm", "--network", "none", "--entrypoint", words[0], image, *words[1:])
+        listed = ran.out.splitlines()
+        assert "configure" in listed
+        assert not {".git", "ca.pem", "apt"} & {*listed}
+        assert not [line for line in listed if "TOKEN" in line or "proxy" in line.lower()]
+        history = docker("history", "--no-trunc", image).out + json.dumps(inspect(image))
+        assert not [word for word in (*SECRETS.values(), str(cpython), "github.com") if word in history]
 
 
 def layers(image: str) -> list[str]:
@@ -223,7 +231,7 @@ def layers(image: str) -> list[str]:
     return list(found["Layers"])
 
 
-def test_twice_from_an_empty_cache_is_the_same_image(compiler: Compiler, static: Done, tmp_path: Path) -> None:  # noqa: F811, ARG001
+def test_twice_from_an_empty_cache_is_the_same_image(compiler: Compiler, tmp_path: Path) -> None:
     """With other numbers of compilers, another umask and time zone, and an engine that has no step of it under this cache."""
     before, first = inspect("py3-static")["Id"], layers("py3-static")
     fresh = compiler.slimrun.fresh(tmp_path / "cache")
@@ -238,12 +246,12 @@ def test_twice_from_an_empty_cache_is_the_same_image(compiler: Compiler, static:
         assert fresh("clean", "--max-size", "0B").code == 0
 
 
-def test_the_banner_has_the_commits_date_and_no_other(static: Done) -> None:  # noqa: F811, ARG001
+def test_the_banner_has_the_commits_date_and_no_other() -> None:
     banner = docker("run", "--rm", "py3-static", "-c", "import sys; print(sys.version)").out
     assert banner.startswith("3.11.2 (main, Feb  7 2023, 12:00:00) [GCC ")
 
 
-def test_pins_and_report_name_the_commit(compiler: Compiler, static: Done, cpython: Path) -> None:  # noqa: F811, ARG001
+def test_pins_and_report_name_the_commit(compiler: Compiler, cpython: Path) -> None:
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=cpython, capture_output=True, text=True, check=True).stdout
     digest = str(inspect("py3-static")["Id"]).removeprefix("sha256:")
     report = json.loads((compiler.slimrun.cache / f"slimrun/records/report/{digest}.json").read_text())
@@ -252,7 +260,7 @@ def test_pins_and_report_name_the_commit(compiler: Compiler, static: Done, cpyth
     assert compiler.slimrun("explain", "py3-static", "/usr/local/bin/python3.11").out.count("python.git: v3.11.2") == 1
 
 
-def test_the_slimrun_of_another_cache_leaves_our_builders(slimrun: Slimrun, static: Done, tmp_path: Path) -> None:  # noqa: F811, ARG001
+def test_the_slimrun_of_another_cache_leaves_our_builders(slimrun: Slimrun, tmp_path: Path) -> None:
     before = docker("images", "-q", "slimrun.invalid/build").out
     assert slimrun.fresh(tmp_path / "cache")("clean").code == 0
     assert docker("images", "-q", "slimrun.invalid/build").out == before
