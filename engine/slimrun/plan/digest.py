@@ -15,7 +15,10 @@ from slimrun.tree.tree import Tree
 
 
 def digest_of(value: object) -> str:
-    """The sha256 hex of a value made of dataclasses, tuples, mappings, sets, trees and scalars."""
+    """The sha256 hex of a value made of dataclasses, tuples, mappings, sets, trees and scalars.
+
+    What dataclasses do not compare is no part of it.
+    """
     text = json.dumps(_plain(value, {}), separators=(",", ":"), sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
@@ -49,7 +52,7 @@ def _plain(value: object, memo: dict[int, str]) -> Any:
         msg = f"no canonical form for {type(value).__name__}"
         raise TypeError(msg)
     if id(value) not in memo:  # reasons share their tails: each step is digested once
-        parts = [_plain(getattr(value, field.name), memo) for field in fields(value)]
+        parts = [_plain(getattr(value, field.name), memo) for field in fields(value) if field.compare]
         text = json.dumps([type(value).__name__, *parts], separators=(",", ":"))
         memo[id(value)] = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
     return memo[id(value)]

@@ -92,7 +92,7 @@ def _git(node: Mapping, source: Path) -> PythonGit:
         repo=repository(read.text(node["repo"]), _base(node["repo"], source)),
         libpython=cast("Libpython", read.text(node["libpython"])),
         configure=read.texts(node["configure"]),
-        builder=read.text(node["builder"]),
+        builder=from_folder(read.text(node["builder"]), _base(node["builder"], source)),
         packages=read.texts(node["packages"]),
         env=read.pairs(node["env"]),
         jobs=read.optional_number(node["jobs"]),
