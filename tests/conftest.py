@@ -41,6 +41,7 @@ SLOW = (
     "oci/test_registry_",
     "python/test_wheels",
     "recipe/test_any_text",
+    "test_compile_stages",
     "tree/test_resolve",
 )
 
