@@ -39,6 +39,8 @@ SLOW = (
     "local/",
     "oci/test_layout",
     "oci/test_registry_",
+    "python/test_hookdriver",
+    "python/test_sources",
     "python/test_wheels",
     "recipe/test_any_text",
     "test_compile_stages",

@@ -97,6 +97,7 @@ PROCESS = {f"os.{name}" for name in ("_exit", "abort", "chdir", "environ", "gete
 }
 ALLOWED = {
     "backend/sandbox_init.py",  # a process of its own, given to a bare python as text
+    "python/hookdriver.py: os.chdir",  # a process of its own, given to the builder's Python as text
     "fetch/uv.py: os.environ",  # what the uv child inherits, cleaned
 }
 

@@ -96,6 +96,10 @@ class BadWheel(ImageFailed):
     """A wheel does not keep to its format, or does not match its hash."""
 
 
+class BadSource(ImageFailed):
+    """Sources of which no wheel can be built: they are no project, or what they say of their build is invalid."""
+
+
 class BadSignature(ImageFailed):
     """What Debian publishes is not signed by a key of its archive, or not for this suite, or no longer valid."""
 

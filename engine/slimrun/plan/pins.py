@@ -30,10 +30,11 @@ class CommitPin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class WheelPin:
-    """One wheel, settled: `url` is the canonical address (never a mirror's), or the path of a local wheel file.
+class SourcePin:
+    """Sources that a wheel is built of, settled: an sdist of an index, or a folder of the person's own.
 
-    `name` is normalised (PEP 503), `sha256` bare hex, `size` in bytes (0 where the index does not say).
+    Fields are as a wheel's. Of a folder `name` and `version` are empty, `filename` is what the recipe calls it, `url` its path,
+    and `sha256` the digest of its tree.
     """
 
     name: str
@@ -42,3 +43,20 @@ class WheelPin:
     url: str
     sha256: str
     size: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class WheelPin:
+    """One wheel, settled: `url` is the canonical address (never a mirror's), or the path of a local wheel file.
+
+    `name` is normalised (PEP 503), `sha256` bare hex, `size` in bytes (0 where the index does not say). A wheel that was built
+    has its `source`, and as `url` the source's.
+    """
+
+    name: str
+    version: str
+    filename: str
+    url: str
+    sha256: str
+    size: int = 0
+    source: SourcePin | None = None
