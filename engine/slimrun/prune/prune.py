@@ -63,28 +63,31 @@ def prune_trees(
     packages: Part | None = None,
     package_supply: Tree | None = None,
     package_owners: Mapping[str, str] | None = None,
+    wheel_supply: Supply | None = None,
 ) -> Pruned:
     """Decide what of a base build, packages, wheels and files goes onto `base`.
 
     `base_env` is the environment of the base's config, `extra_supply` holds what `keep` names beyond the folders that the base
-    build's supply has, `package_supply` what packages depend on. Raises ImageFailed for a glob that matches
-    nothing, FileConflict; a missing library is a value in the closure.
+    build's supply has, `package_supply` what packages depend on, `wheel_supply` the builder of wheels, which is asked last, and
+    never for CPython's own part. Raises ImageFailed for a glob that matches nothing, FileConflict; a missing library is a value
+    in the closure.
     """
     choice, supply, also = Choice(rules), build.supply.merge(extra_supply), extras(build)
     packages, wheels, files = followed(packages or Part(), base), followed(wheels, base), followed(files, base)
-    from_packages = package_supply or Tree()
-    must_match(rules.keep, (supply, from_packages, packages.tree, wheels.tree, files.tree, base))
-    must_match(rules.drop, (supply, from_packages, packages.tree, wheels.tree, files.tree))
+    from_packages, builder = package_supply or Tree(), wheel_supply.tree if wheel_supply else Tree()
+    must_match(rules.keep, (supply, from_packages, builder, packages.tree, wheels.tree, files.tree, base))
+    must_match(rules.drop, (supply, from_packages, builder, packages.tree, wheels.tree, files.tree))
     supplies = (
         *((Supply(name="Debian packages", tree=choice.supply(from_packages)),) if from_packages else ()),
         Supply(name=build.supply_name, tree=choice.supply(supply)),
     )
+    builders = (replace(wheel_supply, tree=choice.supply(builder)),) if wheel_supply else ()
 
     given = () if rules.library_path is None else (("LD_LIBRARY_PATH", rules.library_path),)
     folders = library_path(dict((*base_env, *given)))
 
-    def closed(output: Tree, roots: tuple[Root, ...], also: tuple[Extra, ...]) -> Closure:
-        return close(output, roots, supplies, facts=facts, library_path=folders, also=also)
+    def closed(output: Tree, roots: tuple[Root, ...], also: tuple[Extra, ...], *more: Supply) -> Closure:
+        return close(output, roots, (*supplies, *more), facts=facts, library_path=folders, also=also)
 
     own = _settle(
         build, choice, choice.selection(build, supply), lambda tree, roots: closed(base.merge(tree), roots, also)
@@ -100,7 +103,7 @@ def prune_trees(
         *file_roots(build, file_tree, dict(files.whys), facts),
     )
     also = (*also, *named_libraries(build, rules))
-    whole = closed(output, roots, also)
+    whole = closed(output, roots, also, *builders)
     result = _result(build, base, choice, own, parts, whole, roots, also)
     owners = dict(build.owners) | dict(package_owners or {})
     return _recorded(result, owners, choice.supply(supply.merge(from_packages))) if owners else result
