@@ -11,6 +11,7 @@ from slimrun.plan.digest import digest_of
 from slimrun.plan.steps import CopyFiles, InstallWheels, ResolveDebian, ResolveImage, Verify, WriteImage
 
 if TYPE_CHECKING:
+    from slimrun.backend.base import Backend
     from slimrun.cache.store import Cache
     from slimrun.debian.archive import Archive
     from slimrun.events import Emit
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from slimrun.fetch.index import Indexes
     from slimrun.fetch.network import Network
     from slimrun.plan.compile import Stage
+    from slimrun.resolve.wheels import WheelSources
     from slimrun.settings import Settings
 
     Environ = tuple[tuple[str, str], ...]
@@ -27,12 +29,15 @@ def outside(stage: Stage, settings: Settings, environ: Environ, backend: str) ->
     """The digest of what a stage's result depends on beyond its steps and inputs: files of this machine, and settings."""
     match stage.steps:
         case (InstallWheels() as step,):
-            from slimrun.python.hostfiles import files_read
+            from slimrun.python.hostfiles import files_read, folders_read
+            from slimrun.python.project import read_project
 
             given = step.constraints
             lines = (*step.lines, *((replace(given, text=f"-c {given.text}"),) if given else ()))
             contents = tuple(path.read_bytes() for path in files_read(lines))
-            return digest_of((contents, indexes(step, environ).urls))
+            projects = tuple(read_project(path, step.lines[0].where).digest() for path in folders_read(lines))
+            builds = (settings.build.env, settings.epoch or 0) if step.builds or projects else ()
+            return digest_of((contents, indexes(step, environ).urls, projects, builds))
         case (CopyFiles() as step,):
             from slimrun.assemble.files import copy_files
 
@@ -66,6 +71,17 @@ def indexes(step: InstallWheels, environ: Environ) -> Indexes:
     from slimrun.fetch.index import choose_indexes, pip_config
 
     return choose_indexes(recipe=step.index, recipe_extra=step.extra_index, pip=pip_config(dict(environ)))
+
+
+def wheel_sources(
+    step: InstallWheels, settings: Settings, cache: Cache, emit: Emit, backend: Backend, environ: Environ
+) -> WheelSources:
+    """Where a step's wheels come from."""
+    from slimrun.resolve.wheels import WheelSources
+
+    urls = indexes(step, environ)
+    reached = network(settings).knowing(urls.urls)
+    return WheelSources(indexes=urls, network=reached, cache=cache, emit=emit, backend=backend, settings=settings)
 
 
 def archive(settings: Settings, cache: Cache, emit: Emit) -> Archive:

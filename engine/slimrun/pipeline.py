@@ -39,9 +39,10 @@ if TYPE_CHECKING:
     from slimrun.cache.store import Cache
     from slimrun.debian.archive import Archive
     from slimrun.elf.facts import Facts
+    from slimrun.elf.model import Supply
     from slimrun.events import Emit
     from slimrun.fetch.git import Repository
-    from slimrun.plan.building import BuildPart
+    from slimrun.plan.building import BuildPart, InstallBuilder
     from slimrun.plan.compile import Stage
     from slimrun.plan.pins import CommitPin, ImagePin
     from slimrun.plan.steps import Step
@@ -92,10 +93,11 @@ class Unchanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wheels:
-    """What the wheels stage gives."""
+    """What the wheels stage gives; `supply` is what the libraries of wheels that were built come from."""
 
     part: Part = field(default_factory=Part)
     distributions: tuple[Distribution, ...] = ()
+    supply: Supply | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +137,17 @@ class Given:
         return cast("Builder", self.results[found[-1]]) if found else None
 
     @property
+    def wheel_builder(self) -> Builder | None:
+        """Where wheels are built, as far as it is: the base build's own image or builder, else an image for this alone."""
+        from slimrun.resolve.builder import Builder
+
+        found, base = (
+            self.results.get("toolchain") or self.results.get("install"),
+            self.pins.base or self.pins.wheel_builder,
+        )
+        return cast("Builder", found) if found else Builder(base=base) if base else None
+
+    @property
     def build(self) -> BaseBuild:
         """What python gave."""
         return cast("BaseBuild", self.results["python"])
@@ -169,7 +182,8 @@ def resolve(given: Given, context: Context) -> Pins:
     images = resolve_images([step for step in given.stage.steps if isinstance(step, ResolveImage)], context.backend)
     base, runtime = images.get("base build") or images.get("builder"), images.get("runtime")
     found = base or runtime
-    pins = Pins(base=base, runtime=runtime, platform=found.platform if found else context.backend.platform())
+    platform = found.platform if found else context.backend.platform()
+    pins = Pins(base=base, runtime=runtime, platform=platform, wheel_builder=images.get("wheel builder"))
     for commit in (step for step in given.stage.steps if isinstance(step, ResolveCommit)):
         pins = replace(pins, commit=pin_commit(commit, context.repository))
     steps = [step for step in given.stage.steps if isinstance(step, ResolveDebian)]
@@ -222,41 +236,31 @@ def packages(given: Given, context: Context) -> Packages:
     return unpack_packages(cast("UnpackPackages", given.step), given.pins.packages, context.archive)
 
 
+def toolchain(given: Given, context: Context) -> Builder | Unchanged:
+    """Install what builds of wheels need in their builder."""
+    from slimrun.resolve.workshop import equip
+
+    before = cast("Builder", given.wheel_builder)
+    after, made = equip(before, cast("InstallBuilder", given.step), context.backend, anew=context.settings.no_cache)
+    return after if made else Unchanged(after)
+
+
 def wheels(given: Given, context: Context) -> Wheels:
-    """Settle, download and install wheels for the base build's interpreter."""
-    from slimrun.python.install import install_wheels
-    from slimrun.python.interpreter import glibc_version
-    from slimrun.python.target import target_of
-    from slimrun.python.wheels import explain_wheels, fetch_wheels, resolve_wheels
+    """Settle, download or build, and install wheels for the base build's interpreter."""
     from slimrun.resolve.images import open_runtime
+    from slimrun.resolve.wheels import install_all
 
     step = cast("InstallWheels", given.step)
-    interpreter, cache, indexes = given.build.interpreter, context.cache, reach.indexes(step, context.environ)
-    network = reach.network(context.settings).knowing(indexes.urls)
     if context.settings.offline:
         msg = "the wheels are not in the cache, and this run may not ask the index"
         raise NotCached(msg, hint="run once without --offline", where=step.lines[0].where)
-    runtime = open_runtime(given.pins, context.backend)
-    versions = [version for tree in (given.build.supply, runtime.tree) if (version := glibc_version(tree))]
-    glibc = max(versions, default=None)
-    pins = resolve_wheels(
-        step.lines,
-        interpreter,
-        glibc,
-        indexes=indexes,
-        network=network,
-        cache=cache,
-        emit=context.emit,
-        constraints=step.constraints,
-    )
-    fetched = fetch_wheels(pins, network=network, cache=cache, emit=context.emit)
-    with cache.pack(given.key) as pack:
-        explained = explain_wheels(step.lines, fetched, interpreter)
-        installed = install_wheels(explained, interpreter, pack, target=target_of(interpreter, glibc))
+    sources = reach.wheel_sources(step, context.settings, context.cache, context.emit, context.backend, context.environ)
+    runtime = open_runtime(given.pins, context.backend).tree
+    installed, supply = install_all(step, given.build, runtime, sources, given.wheel_builder, given.key)
     for text in installed.flags:
         context.emit(Warned(text=text))
     part = Part(tree=installed.tree, whys=tuple(sorted(installed.whys.items())))
-    return Wheels(part=part, distributions=installed.distributions)
+    return Wheels(part=part, distributions=installed.distributions, supply=supply)
 
 
 def files(given: Given, context: Context) -> Part:
@@ -290,6 +294,7 @@ def prune(given: Given, context: Context) -> Pruned:
         packages=given.packages.part if given.packages else None,
         package_supply=given.packages.supply if given.packages else None,
         package_owners=given.packages.owners if given.packages else None,
+        wheel_supply=given.wheels.supply,
     )
     if not step.strip:
         return result
@@ -381,7 +386,8 @@ WORKERS: dict[str, Worker] = {
     **{name: Worker(compile_part) for name in BUILDING},
     "python": Worker(python),
     "packages": Worker(packages),
-    "wheels": Worker(wheels),
+    "toolchain": Worker(toolchain),
+    "wheels": Worker(wheels, revision=2),
     "files": Worker(files),
     "prune": Worker(prune),
     "assemble": Worker(assemble),

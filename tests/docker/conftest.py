@@ -9,8 +9,12 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPES = ROOT / "recipes"
@@ -81,8 +85,8 @@ def registry() -> str:
 
 
 @pytest.fixture(scope="session")
-def slimrun(registry: str, tmp_path_factory: pytest.TempPathFactory) -> Slimrun:
-    """slimrun with the registry as the mirror of Docker Hub's official images."""
+def slimrun(registry: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slimrun]:
+    """slimrun with the registry as the mirror of Docker Hub's official images; its builders are gone in the end."""
     folder = tmp_path_factory.mktemp("slimrun")
     config = folder / "slim.yaml"
     config.write_text(f"mirrors:\n  images:\n    docker.io/library: {registry}/library\n", encoding="utf-8")
@@ -90,7 +94,9 @@ def slimrun(registry: str, tmp_path_factory: pytest.TempPathFactory) -> Slimrun:
     # What a killed run of an earlier session left in this engine is not this session's doing.
     cleaned = made("clean")
     assert cleaned.code == 0, cleaned.text
-    return made
+    yield made
+    cleaned = made("clean", "--max-size", "0B")
+    assert cleaned.code == 0, cleaned.text
 
 
 def docker(*words: str, check: bool = True, stdin: str | None = None) -> Done:

@@ -11,7 +11,7 @@ import pytest
 from slimrun.cache.values import dumps, loads
 from slimrun.pipeline import WORKERS
 from slimrun.plan.building import Configure, InstallBuilder, Make, ResolveCommit, TakeBuilt
-from slimrun.plan.compile import BUILDING, STAGES, compile_plan
+from slimrun.plan.compile import BUILDING, STAGES, TOOLCHAIN, compile_plan
 from slimrun.plan.digest import digest_of
 from slimrun.plan.steps import InstallWheels, PruneTree, ResolveImage, TakePython, Verify, WriteImage
 from slimrun.recipe.load import load_recipe
@@ -35,10 +35,10 @@ def recipe(tmp_path: Path, text: str = "") -> Recipe:
 def test_every_shipped_recipe_has_a_plan(name: str) -> None:
     plan = compile_plan(load_recipe(ROOT / "recipes" / f"{name}.yaml", slim=Slim()))
     assert tuple(dict.fromkeys(stage.tag for stage in plan.stages)) == STAGES
-    assert {stage.name for stage in plan.stages} <= {*WORKERS} == {*STAGES, *BUILDING}
+    assert {stage.name for stage in plan.stages} <= {*WORKERS} == {*STAGES, *BUILDING, TOOLCHAIN}
     assert plan.tags == (f"{plan.image}:latest",)
     for number, stage in enumerate(plan.stages):
-        before = {*BUILDING, *(other.name for other in plan.stages[:number])}
+        before = {*BUILDING, TOOLCHAIN, *(other.name for other in plan.stages[:number])}
         assert {*stage.reads} <= before, "a stage reads only what is made before it"
     again = loads(dumps(plan))
     assert again == plan

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 IMAGE = "python: {image: x}\n"
 USES = {
-    "building from source": (IMAGE + "pip: {from_source: [x]}\n", "2:7"),
-    "packages for builds": (IMAGE + "pip: {build_packages: [libpq-dev]}\n", "2:7"),
-    "a wheel built from a folder": (IMAGE + "wheels:\n  - click\n  - ./\n", "4:5"),
     "level tiny": (IMAGE + "prune: {level: tiny}\n", "2:9"),
     "byte code in the image": (IMAGE + "prune: {bytecode: only}\n", "2:9"),
     "joining double libraries": (IMAGE + "prune: {dedupe: true}\n", "2:9"),

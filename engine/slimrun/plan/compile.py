@@ -20,6 +20,8 @@ from slimrun.plan.steps import (
     WriteImage,
     WriteReport,
 )
+from slimrun.plan.toolchain import resolve_builder, toolchain
+from slimrun.recipe.builds import builds_wheels
 from slimrun.recipe.model import SCRATCH, PythonDebian, PythonGit, PythonImage, Text, Wheel
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ STAGES = (
 )
 # Before `python`, and shown as a part of it, where CPython is compiled.
 BUILDING = ("builder", "source", "configure", "make", "install")
+# Before `wheels`, and shown as a part of it, where wheels are built with packages of their own.
+TOOLCHAIN = "toolchain"
 _STRIPPING = ("small", "tiny")
 
 
@@ -55,6 +59,8 @@ class Stage:
     @property
     def tag(self) -> str:
         """The stage of STAGES that it belongs to, by which people know it."""
+        if self.name == TOOLCHAIN:
+            return "wheels"
         return "python" if self.name in BUILDING else self.name
 
     @property
@@ -83,6 +89,7 @@ def compile_plan(recipe: Recipe, rules: tuple[Rule, ...] = ()) -> Plan:
         **_building(recipe),
         "python": _python(recipe),
         "packages": _packages(recipe),
+        **toolchain(recipe),
         "wheels": _wheels(recipe),
         "files": (CopyFiles(copies=recipe.files),) if recipe.files else (),
         "prune": (_prune(recipe),),
@@ -103,13 +110,15 @@ def compile_plan(recipe: Recipe, rules: tuple[Rule, ...] = ()) -> Plan:
         "builder": ("resolve",),
         "python": ("resolve", "install"),
         "packages": ("resolve",),
-        "wheels": ("resolve", "python"),
+        TOOLCHAIN: ("resolve", "install"),
+        "wheels": ("resolve", "install", "python", TOOLCHAIN),
         "prune": ("resolve", "install", "python", "packages", "wheels", "files"),
         "assemble": ("resolve", "python", "wheels", "prune"),
         "verify": ("prune", "assemble"),
         "report": ("resolve", "wheels", "prune", "assemble", "verify"),
     }
-    names = [name for stage in STAGES for name in ((*BUILDING, stage) if stage == "python" else (stage,))]
+    parts = {"python": BUILDING, "wheels": (TOOLCHAIN,)}
+    names = [name for stage in STAGES for name in (*parts.get(stage, ()), stage)]
     names = [name for name in names if name in steps or name in STAGES]
     stages = (Stage(name=name, steps=steps.get(name, ()), reads=reads.get(name, ())) for name in names)
     return Plan(image=recipe.name, tags=recipe.image.tags, stages=tuple(stages))
@@ -131,6 +140,7 @@ def _images(recipe: Recipe) -> tuple[Step, ...]:
                     role="base build", packages=(named,), suite=suite, snapshot=snapshot, where=recipe.python_where
                 )
             )
+    found += resolve_builder(recipe)
     if recipe.runtime != SCRATCH:
         found.append(ResolveImage(role="runtime", reference=recipe.runtime, where=recipe.runtime_where))
     if recipe.debian is not None:
@@ -190,7 +200,16 @@ def _wheels(recipe: Recipe) -> tuple[Step, ...]:
         return ()
     pip, given = recipe.pip, recipe.pip.constraints
     constraints = None if given is None else Wheel(text=given.text, where=given.where, base=pip.base)
-    return (InstallWheels(lines=recipe.wheels, index=pip.index, extra_index=pip.extra_index, constraints=constraints),)
+    return (
+        InstallWheels(
+            lines=recipe.wheels,
+            index=pip.index,
+            extra_index=pip.extra_index,
+            constraints=constraints,
+            from_source=pip.from_source,
+            builds=builds_wheels(recipe),
+        ),
+    )
 
 
 def _prune(recipe: Recipe) -> Step:

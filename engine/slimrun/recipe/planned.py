@@ -34,18 +34,11 @@ def _at(recipe: Recipe, used: bool, *key: str) -> tuple[Where, ...]:
     return (origin.where if origin else recipe.python_where,) if used else ()
 
 
-def _folder_wheels(recipe: Recipe) -> tuple[Where, ...]:
-    return tuple(wheel.where for wheel in recipe.wheels if wheel.text.startswith(".") and wheel.text.endswith("/"))
-
-
 def _foreign(recipe: Recipe, host: str) -> tuple[Where, ...]:
     return _at(recipe, any(wanted != host for wanted in recipe.platforms), "platforms")
 
 
 PLANNED: tuple[tuple[str, Callable[[Recipe], tuple[Where, ...]]], ...] = (
-    ("building from source", lambda r: _at(r, bool(r.pip.from_source), "pip", "from_source")),
-    ("packages for builds", lambda r: _at(r, bool(r.pip.build_packages), "pip", "build_packages")),
-    ("a wheel built from a folder", _folder_wheels),
     ("level tiny", lambda r: _at(r, r.prune.level == "tiny", "prune", "level")),
     ("byte code in the image", lambda r: _at(r, r.prune.bytecode != "drop", "prune", "bytecode")),
     ("joining double libraries", lambda r: _at(r, r.prune.dedupe, "prune", "dedupe")),

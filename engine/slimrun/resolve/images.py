@@ -75,6 +75,11 @@ def take_out_of(image: ImageSource, pin: ImagePin, *, name: str, path: str, why:
     return take(tree, interpreter, name=name, why=why)
 
 
+def library_tree(image: ImageSource, platform: str) -> Tree:
+    """What an image for this platform has of shared libraries, and what tells the loader of them."""
+    return image.tree(_FOLDERS, libraries=[_LIBRARIES.format(triplet=machine.of_platform(platform).triplet)])
+
+
 def open_runtime(pins: Pins, backend: Backend) -> Layered:
     """The runtime base with all its layers; nothing at all for scratch."""
     if pins.runtime is None:

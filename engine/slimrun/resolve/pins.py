@@ -22,6 +22,7 @@ class Pins:
     runtime: ImagePin | None
     platform: str
     commit: CommitPin | None = None
+    wheel_builder: ImagePin | None = None
     python: tuple[DebPin, ...] = ()
     packages: tuple[DebPin, ...] = ()
 
