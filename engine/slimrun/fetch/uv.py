@@ -32,6 +32,7 @@ _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 KEPT = frozenset(
     ("PATH", "HOME", "TMPDIR", "NETRC", "SSL_CERT_FILE", "SSL_CERT_DIR", *_PROXIES, *map(str.lower, _PROXIES))
 )
+_HERE = "localhost,127.0.0.1,::1"
 _CONFIGURATION = "uv.toml"
 _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
@@ -95,7 +96,7 @@ def child_environment(
     if network.proxy:
         kept |= {"HTTP_PROXY": network.proxy, "HTTPS_PROXY": network.proxy, "ALL_PROXY": network.proxy}
         # As for our own requests: an index on this machine is never asked through a proxy.
-        kept["NO_PROXY"] = ",".join(filter(None, (kept.get("NO_PROXY"), "localhost,127.0.0.1,::1")))
+        kept["NO_PROXY"] = ",".join(filter(None, (kept.get("NO_PROXY") or kept.get("no_proxy"), _HERE)))
     # uv asks --index before --default-index: all but the last are the former, so that the order is ours.
     *first, last = [with_login(network.mirrored(url), network) for url in indexes.urls]
     return kept | {
