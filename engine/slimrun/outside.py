@@ -35,7 +35,7 @@ def outside(stage: Stage, settings: Settings, environ: Environ, backend: str) ->
             given = step.constraints
             lines = (*step.lines, *((replace(given, text=f"-c {given.text}"),) if given else ()))
             contents = tuple(path.read_bytes() for path in files_read(lines))
-            projects = tuple(read_project(path, step.lines[0].where).digest() for path in folders_read(lines))
+            projects = tuple(read_project(path, step.where).digest() for path in folders_read(lines))
             builds = (settings.build.env, settings.epoch or 0) if step.builds or projects else ()
             return digest_of((contents, indexes(step, environ).urls, projects, builds))
         case (CopyFiles() as step,):

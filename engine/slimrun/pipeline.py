@@ -253,7 +253,7 @@ def wheels(given: Given, context: Context) -> Wheels:
     step = cast("InstallWheels", given.step)
     if context.settings.offline:
         msg = "the wheels are not in the cache, and this run may not ask the index"
-        raise NotCached(msg, hint="run once without --offline", where=step.lines[0].where)
+        raise NotCached(msg, hint="run once without --offline", where=step.where)
     sources = reach.wheel_sources(step, context.settings, context.cache, context.emit, context.backend, context.environ)
     runtime = open_runtime(given.pins, context.backend).tree
     installed, supply = install_all(step, given.build, runtime, sources, given.wheel_builder, given.key)

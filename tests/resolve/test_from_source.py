@@ -14,7 +14,15 @@ from wheelmaker import contents, pack, with_record
 
 from slimrun.backend.local import LocalBackend
 from slimrun.cache.store import Cache
-from slimrun.errors import BadSource, BuildFailed, EngineNeeded, PackageNotFound, RequirementNotMet, SlimrunError
+from slimrun.errors import (
+    BadSource,
+    BuildFailed,
+    EngineNeeded,
+    PackageNotFound,
+    RequirementNotMet,
+    SlimrunError,
+    WheelNotFound,
+)
 from slimrun.events import Event, TaskEnded, TaskStarted
 from slimrun.pipeline import Context
 from slimrun.plan.compile import compile_plan
@@ -238,6 +246,15 @@ def test_a_project_that_is_none(bench: Bench) -> None:
     error = bench.fails(BadSource)
     assert str(error.where).endswith("app.yaml:5:5")
     assert "without the list `requires`" in error.message
+
+
+def test_names_without_any_wheels(bench: Bench) -> None:
+    """Nothing is installed for builds that cannot be, and the name is not passed over."""
+    bench.recipe(RECIPE.replace("wheels:\n  - ./ext/\n", "").replace("pip:\n", "pip:\n  from_source: [ext]\n"))
+    error = bench.fails(WheelNotFound)
+    assert "pip.from_source names ext, and no wheel of that name is needed" in error.message
+    assert str(error.where).endswith("app.yaml:5:17")
+    assert not [call for call in bench.backend.calls if call.startswith("build")]
 
 
 def test_an_image_in_a_file_is_no_builder(bench: Bench) -> None:

@@ -196,7 +196,7 @@ def _packages(recipe: Recipe) -> tuple[Step, ...]:
 
 
 def _wheels(recipe: Recipe) -> tuple[Step, ...]:
-    if not recipe.wheels:
+    if not recipe.wheels and not recipe.pip.from_source:
         return ()
     pip, given = recipe.pip, recipe.pip.constraints
     constraints = None if given is None else Wheel(text=given.text, where=given.where, base=pip.base)

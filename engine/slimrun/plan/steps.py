@@ -85,6 +85,11 @@ class InstallWheels:
     from_source: tuple[Text, ...] = ()
     builds: bool = False
 
+    @property
+    def where(self) -> Where:
+        """The first place that asks for any of it."""
+        return self.lines[0].where if self.lines else self.from_source[0].where
+
     def __str__(self) -> str:
         built = f", build {', '.join(item.text for item in self.from_source)}" if self.from_source else ""
         return f"install {', '.join(line.text for line in self.lines)}{built}" if self.lines else "no wheels"

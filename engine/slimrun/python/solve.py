@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from slimrun.fetch.sources import Declared
     from slimrun.fetch.target import Target
     from slimrun.python.requirements import LocalWheel, Requirements
-    from slimrun.python.sources import Builder
+    from slimrun.python.sources import SourceBuilder
     from slimrun.why import Why
 
 
@@ -34,7 +34,7 @@ def solve(
     indexes: Indexes,
     network: Network,
     cache: Cache,
-    builder: Builder | None,
+    builder: SourceBuilder | None,
 ) -> list[WheelPin]:
     """A wheel for all that is asked for beside what is `settled`; sources that uv chose are built. Raises Unsolved."""
     local = {Path(os.path.realpath(wheel.path)): wheel for wheel in asked.local}

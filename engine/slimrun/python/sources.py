@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from slimrun.why import Why
 
 
-class Builder(Protocol):
+class SourceBuilder(Protocol):
     """Builds wheels for the target; each is a blob of the cache when its pin is returned. Raises what a build can raise."""
 
     @property

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from slimrun.python.interpreter import Interpreter
     from slimrun.python.pylock import Locked
     from slimrun.python.requirements import Line, LocalWheel, Named, Sources
-    from slimrun.python.sources import Builder
+    from slimrun.python.sources import SourceBuilder
 
 __all__ = ["explain_wheels", "fetch_wheels", "resolve_wheels"]
 
@@ -46,7 +46,7 @@ def resolve_wheels(
     cache: Cache,
     emit: Emit = silent,
     constraints: Line | None = None,
-    builder: Builder | None = None,
+    builder: SourceBuilder | None = None,
 ) -> tuple[WheelPin, ...]:
     """One wheel for each distribution that the lines need, sorted by name; no lines, no work.
 
@@ -54,9 +54,11 @@ def resolve_wheels(
     recipe.Wheel is. What a pylock.toml settles stays, and the rest is resolved around it. What `builder` names, and folders,
     are built by it. Raises RecipeInvalid, WheelNotFound, DownloadFailed, IndexUnreachable, and what a build raises.
     """
+    names = builder.names if builder else {}
     if not lines:
+        check_named(names, {})
         return ()
-    target, names = target_of(interpreter, glibc), builder.names if builder else {}
+    target = target_of(interpreter, glibc)
     asked = read_requirements(lines, target, constraints=constraints, from_source=names)
     pins = {item.pin.name: _locked(item, builder) for item in asked.locked}
     with TemporaryDirectory(dir=cache.scratch()) as folder:
@@ -106,14 +108,14 @@ def fetch_files(
     return tuple(cache.blob_path(pin.sha256) for pin in pins)
 
 
-def _builder(builder: Builder | None, sources: Sources) -> Builder:
+def _builder(builder: SourceBuilder | None, sources: Sources) -> SourceBuilder:
     if builder is None:
         msg = f"a wheel would have to be built of {sources.path}"
         raise WheelNotFound(msg, hint="name a wheel of it instead", where=sources.why.where)
     return builder
 
 
-def _locked(item: Locked, builder: Builder | None) -> WheelPin:
+def _locked(item: Locked, builder: SourceBuilder | None) -> WheelPin:
     if isinstance(item.pin, WheelPin):
         return item.pin
     if builder is None:  # a reader that was told no names gives none of them as sources

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def builds_wheels(recipe: Recipe) -> bool:
     """Whether a wheel is built, as far as the recipe itself says: a requirements file may name a folder, too."""
-    return bool(recipe.pip.from_source) or any(line.text.endswith("/") for line in recipe.wheels)
+    return any(recipe.pip.from_source or line.text.endswith("/") for line in recipe.wheels)
 
 
 def builder_image(recipe: Recipe) -> str | None:

@@ -62,7 +62,7 @@ class _Job:
 
 @dataclass(kw_only=True)
 class WheelBuilder:
-    """The `Builder` of python/sources.py, over a backend; the workshop is opened when the first wheel is made."""
+    """The `SourceBuilder` of python/sources.py, over a backend; the workshop is opened when the first wheel is made."""
 
     names: Mapping[str, Where]
     open_workshop: Callable[[], Workshop]

@@ -55,8 +55,8 @@ def install_all(
     def opened() -> Workshop:
         if place is None:
             msg = "a folder that only a requirements file names is not built into an image of Debian's own python"
-            raise RequirementNotMet(msg, hint="name the folder in `wheels` itself", where=step.lines[0].where)
-        return workshop(place, build, step.lines[0].where)
+            raise RequirementNotMet(msg, hint="name the folder in `wheels` itself", where=step.where)
+        return workshop(place, build, step.where)
 
     builder = WheelBuilder(
         names=normalised((item.text, item.where) for item in step.from_source),
