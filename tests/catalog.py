@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from slimrun.cache.store import Cache
 from slimrun.events import Event, TaskEnded
-from slimrun.pipeline import Context
+from slimrun.given import Context
 from slimrun.plan.compile import compile_plan
 from slimrun.recipe.load import load_recipe
 from slimrun.recipe.slim_model import Slim

@@ -47,9 +47,12 @@ SLOW = (
     "oci/test_registry_",
     "prune/test_strip_tools",
     "python/test_bytecode",
+    "python/test_hookdriver",
+    "python/test_sources",
     "python/test_wheels",
     "recipe/test_any_text",
     "test_schedule_many",
+    "test_compile_stages",
     "tree/test_resolve",
 )
 

@@ -18,6 +18,7 @@ from slimrun.tree.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from slimrun.cache.store import Cache
 
@@ -51,6 +52,7 @@ class Recording:
     name: str = "recording"
     builds: Callable[[Sequence[BuildStep]], Held] = lambda _: Held(tree=Tree())
     built: set[str] = field(default_factory=set)
+    said: dict[str, str] = field(default_factory=dict)
 
     def platform(self) -> str:
         return "linux/amd64"
@@ -76,7 +78,14 @@ class Recording:
         )
         self.built |= {*keys}
         self.calls.append(f"build {' '.join(made) or 'nothing'}")
-        return Built(key=keys[-1], image=Opened(self.builds(steps), self.cache), made=made, logs=())
+        logs = tuple((step.name, self.log(step, key)) for step, key in zip(steps, keys, strict=True) if step.commands)
+        return Built(key=keys[-1], image=Opened(self.builds(steps), self.cache), made=made, logs=logs)
+
+    def log(self, step: BuildStep, key: str) -> Path:
+        path = self.cache.root / "logs" / f"{key[:16]}-{step.name}.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.said.get(step.name, ""))
+        return path
 
     def load(self, image: Finished) -> str:
         name = f"unverified:{image.config.digest()[:12]}"

@@ -21,7 +21,7 @@ RANKS = {
     "python": 4, "debian": 4, "oci": 4, "lock": 4,
     "prune": 5, "backend": 5,
     "resolve": 6, "assemble": 6, "verify": 6,
-    "report": 7, "outside": 7, "memo": 7, "pipeline": 8, "work": 9, "schedule": 10, "cli": 11, "__main__": 12,
+    "report": 7, "outside": 7, "memo": 7, "given": 8, "pipeline": 9, "work": 10, "schedule": 11, "cli": 12, "__main__": 13,
 }  # fmt: skip
 
 FILES = sorted(str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py"))
@@ -98,6 +98,7 @@ PROCESS = {f"os.{name}" for name in ("_exit", "abort", "chdir", "environ", "gete
 ALLOWED = {
     "backend/sandbox_init.py",  # a process of its own, given to a bare python as text
     "python/pyc_maker.py",  # likewise, given to the interpreter of an image
+    "python/hookdriver.py: os.chdir",  # a process of its own, given to the builder's Python as text
     "fetch/uv.py: os.environ",  # what the uv child inherits, cleaned
 }
 

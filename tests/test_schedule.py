@@ -15,8 +15,9 @@ from slimrun.backend.base import Ran
 from slimrun.cache.store import Cache
 from slimrun.errors import EngineUnreachable, ImageNotFound, MissingLibrary, VerifyFailed
 from slimrun.events import Event, PlayStarted, Recap, TaskEnded, TaskStarted
-from slimrun.pipeline import WORKERS, Context
-from slimrun.plan.compile import STAGES, compile_plan
+from slimrun.given import Context
+from slimrun.pipeline import WORKERS
+from slimrun.plan.compile import BUILDING, STAGES, TOOLCHAIN, compile_plan
 from slimrun.recipe.load import load_recipe
 from slimrun.recipe.schema import load_schema
 from slimrun.recipe.slim_model import Slim
@@ -272,7 +273,7 @@ def test_the_report_keeps_to_its_schema(bench: Bench) -> None:
 
 
 def test_every_stage_has_a_worker() -> None:
-    assert tuple(WORKERS) == STAGES
+    assert {*WORKERS} == {*STAGES, *BUILDING, TOOLCHAIN}
 
 
 def main() -> None:

@@ -100,6 +100,10 @@ class BadWheel(ImageFailed):
     """A wheel does not keep to its format, or does not match its hash."""
 
 
+class BadSource(ImageFailed):
+    """Sources of which no wheel can be built: they are no project, or what they say of their build is invalid."""
+
+
 class BadSignature(ImageFailed):
     """What Debian publishes is not signed by a key of its archive, or not for this suite, or no longer valid."""
 
@@ -126,6 +130,14 @@ class MissingLibrary(ImageFailed):
 
 class PythonNotFound(ImageFailed):
     """The base build has no python3 on its PATH."""
+
+
+class RepositoryNotFound(ImageFailed):
+    """No git repository is where a recipe says."""
+
+
+class RefNotFound(ImageFailed):
+    """A git repository has no branch, tag or commit of that name."""
 
 
 class BuildFailed(ImageFailed):
@@ -207,6 +219,14 @@ class EngineNeeded(Unreachable):
 
 class RegistryUnreachable(Unreachable):
     """A registry does not answer, or refuses these credentials."""
+
+
+class GitUnreachable(Unreachable):
+    """A git repository does not answer, or refuses access."""
+
+
+class ArchiveUnreachable(Unreachable):
+    """Debian's archive does not answer from inside a builder."""
 
 
 class IndexUnreachable(Unreachable):

@@ -7,18 +7,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slimrun.errors import NotCached
+from slimrun.plan.building import Configure, Install, InstallBuilder, Make, TakeSource
 from slimrun.plan.digest import digest_of
 from slimrun.plan.steps import CopyFiles, InstallWheels, ResolveDebian, ResolveImage, Verify, WriteImage
 from slimrun.settings import Mirrors
 
 if TYPE_CHECKING:
+    from slimrun.backend.base import Backend
     from slimrun.cache.store import Cache
     from slimrun.debian.archive import Archive
     from slimrun.events import Emit
+    from slimrun.fetch.git import Repository
     from slimrun.fetch.index import Indexes
     from slimrun.fetch.network import Network
     from slimrun.oci.push import Pusher
     from slimrun.plan.compile import Stage
+    from slimrun.resolve.wheels import WheelSources
     from slimrun.settings import Settings
 
     Environ = tuple[tuple[str, str], ...]
@@ -32,12 +36,19 @@ def outside(stage: Stage, settings: Settings, environ: Environ, backend: str) ->
     """What a stage's result depends on beyond its steps and inputs: files of this machine, and settings, each by name."""
     match stage.steps:
         case (InstallWheels() as step,):
-            from slimrun.python.hostfiles import files_read
+            from slimrun.python.hostfiles import files_read, folders_read
+            from slimrun.python.project import read_project
 
             given = step.constraints
             lines = (*step.lines, *((replace(given, text=f"-c {given.text}"),) if given else ()))
             files = (("file " + _short(path, step), digest_of(path.read_bytes())) for path in files_read(lines))
-            return (*files, ("the package index", digest_of(indexes(step, environ).urls)))
+            projects = tuple(
+                (f"folder {_short(path, step)}", read_project(path, step.where).digest())
+                for path in folders_read(lines)
+            )
+            builds = (settings.build.env, settings.epoch or 0) if step.builds or projects else ()
+            given_builds = (("build.env and SOURCE_DATE_EPOCH", digest_of(builds)),) if builds else ()
+            return (*files, *projects, ("the package index", digest_of(indexes(step, environ).urls)), *given_builds)
         case (CopyFiles() as step,):
             from slimrun.assemble.files import copy_files
 
@@ -49,6 +60,8 @@ def outside(stage: Stage, settings: Settings, environ: Environ, backend: str) ->
             return (("SOURCE_DATE_EPOCH", str(settings.epoch or 0)),)
         case (Verify(),):
             return (("the backend", backend),)
+        case (InstallBuilder() | TakeSource() | Configure() | Make() | Install(),):
+            return (("build.env", digest_of(settings.build.env)),)
         case (ResolveImage() | ResolveDebian(), *_):
             states = {step.reference: _state(step.reference) for step in stage.steps if isinstance(step, ResolveImage)}
             return (
@@ -84,6 +97,17 @@ def indexes(step: InstallWheels, environ: Environ) -> Indexes:
     return choose_indexes(recipe=step.index, recipe_extra=step.extra_index, pip=pip_config(dict(environ)))
 
 
+def wheel_sources(
+    step: InstallWheels, settings: Settings, cache: Cache, emit: Emit, backend: Backend, environ: Environ
+) -> WheelSources:
+    """Where a step's wheels come from."""
+    from slimrun.resolve.wheels import WheelSources
+
+    urls = indexes(step, environ)
+    reached = network(settings).knowing(urls.urls)
+    return WheelSources(indexes=urls, network=reached, cache=cache, emit=emit, backend=backend, settings=settings)
+
+
 def archive(settings: Settings, cache: Cache, emit: Emit) -> Archive:
     """How Debian's archive is reached."""
     from slimrun.debian.archive import Archive
@@ -108,6 +132,14 @@ def pusher(settings: Settings, cache: Cache, emit: Emit, environ: Environ) -> Pu
     known = dict(environ)
     straight = network(replace(settings, mirrors=Mirrors()))
     return Pusher(straight, cache, emit, lambda registry: find_login(registry, known))
+
+
+def repository(address: str, settings: Settings, cache: Cache, emit: Emit, environ: Environ) -> Repository:
+    """A git repository, as slim.yaml and the person's own configuration reach it."""
+    from slimrun.fetch.git import Repository
+
+    reached = replace(network(settings), mirrors=settings.mirrors.git)
+    return Repository(address, network=reached, cache=cache, emit=emit, environ=dict(environ), offline=settings.offline)
 
 
 def network(settings: Settings) -> Network:

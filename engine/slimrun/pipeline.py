@@ -7,14 +7,15 @@ imported where they are used: a run in which all is cached loads none of them, w
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from slimrun import outside as reach
 from slimrun.errors import NotCached
 from slimrun.events import Warned
-from slimrun.memo import Memo
-from slimrun.plan.part import Part
+from slimrun.given import Context, Given, Unchanged
+from slimrun.plan.building import ResolveCommit, TakeBuilt
+from slimrun.plan.compile import BUILDING
 from slimrun.plan.steps import (
     CopyFiles,
     InstallWheels,
@@ -31,139 +32,37 @@ from slimrun.plan.steps import (
 from slimrun.tree.tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from slimrun.assemble.assemble import Assembled
-    from slimrun.backend.base import Backend, Layered
-    from slimrun.cache.store import Cache
-    from slimrun.deadline import Deadline
-    from slimrun.debian.archive import Archive
-    from slimrun.elf.facts import Facts
-    from slimrun.events import Emit
+    from slimrun.backend.base import ImageSource, Layered
     from slimrun.oci.push import Pushed
-    from slimrun.plan.compile import Stage
-    from slimrun.plan.pins import ImagePin
-    from slimrun.plan.steps import Step
+    from slimrun.plan.building import BuildPart, InstallBuilder
+    from slimrun.plan.part import Part
+    from slimrun.plan.pins import CommitPin
     from slimrun.prune.prune import Pruned
-    from slimrun.python.install import Distribution
     from slimrun.python.prefix import BaseBuild
     from slimrun.report.report import Report
+    from slimrun.resolve.builder import Builder
     from slimrun.resolve.debian import Packages
     from slimrun.resolve.pins import Pins
-    from slimrun.settings import Settings
+    from slimrun.resolve.wheels import Wheels
     from slimrun.verify.checks import Verified
-
-
-@dataclass(frozen=True, kw_only=True)
-class Context:
-    """What every stage may use; `environ` is the process's environment, for pip's and Docker's own settings."""
-
-    settings: Settings
-    cache: Cache
-    backend: Backend
-    emit: Emit
-    environ: tuple[tuple[str, str], ...]
-    memo: Memo = field(default_factory=Memo)
-    deadline: Deadline | None = None
-
-    @property
-    def archive(self) -> Archive:
-        """How Debian's archive is reached."""
-        return reach.archive(self.settings, self.cache, self.emit)
-
-    def runtime(self, pins: Pins) -> Layered:
-        """The runtime base, read once for all images that stand on it."""
-        from slimrun.resolve.images import open_runtime
-
-        name = pins.runtime.digest if pins.runtime else pins.platform
-        return cast("Layered", self.memo.once(f"runtime {name}", lambda: open_runtime(pins, self.backend)))
-
-    @property
-    def facts(self) -> Facts:
-        """What is known of ELF files, each content read once in a run."""
-        return self.memo.facts(self.cache)
-
-
-@dataclass(frozen=True, slots=True)
-class Unchanged:
-    """What a stage function answers with where it ran and found that all of it was there: the task is `ok`."""
-
-    value: Any
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wheels:
-    """What the wheels stage gives."""
-
-    part: Part = field(default_factory=Part)
-    distributions: tuple[Distribution, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
-    """What a stage starts from: its own steps, the image's tags, and the results of the stages it reads."""
-
-    image: str
-    tags: tuple[str, ...]
-    key: str
-    stage: Stage
-    results: Mapping[str, Any]
-
-    @property
-    def step(self) -> Step:
-        """The stage's one step."""
-        return self.stage.steps[0]
-
-    @property
-    def pins(self) -> Pins:
-        """What resolve gave, as far as the stage may see it: the rest is not in its key."""
-        return cast("Pins", self.results["resolve"]).without(*self.stage.blind)
-
-    @property
-    def base(self) -> ImagePin:
-        """The base build's image, for recipes that have one."""
-        return cast("ImagePin", self.pins.base)
-
-    @property
-    def packages(self) -> Packages | None:
-        """What packages gave, None where the recipe names none."""
-        return cast("Packages | None", self.results.get("packages"))
-
-    @property
-    def build(self) -> BaseBuild:
-        """What python gave."""
-        return cast("BaseBuild", self.results["python"])
-
-    @property
-    def wheels(self) -> Wheels:
-        """What wheels gave, or nothing where the recipe has none."""
-        return cast("Wheels", self.results.get("wheels") or Wheels())
-
-    @property
-    def files(self) -> Part:
-        """What files gave, or nothing where the recipe has none."""
-        return cast("Part", self.results.get("files") or Part())
-
-    @property
-    def pruned(self) -> Pruned:
-        """What prune gave."""
-        return cast("Pruned", self.results["prune"])
-
-    @property
-    def assembled(self) -> Assembled:
-        """What assemble gave."""
-        return cast("Assembled", self.results["assemble"])
 
 
 def resolve(given: Given, context: Context) -> Pins:
     """Settle which images and Debian packages the recipe's references mean."""
+    from slimrun.resolve.cpython import pin_commit
     from slimrun.resolve.images import resolve_images
     from slimrun.resolve.pins import Pins
 
     images = resolve_images([step for step in given.stage.steps if isinstance(step, ResolveImage)], context.backend)
-    base, runtime = images.get("base build"), images.get("runtime")
+    base, runtime = images.get("base build") or images.get("builder"), images.get("runtime")
     found = base or runtime
-    pins = Pins(base=base, runtime=runtime, platform=found.platform if found else context.backend.platform())
+    platform = found.platform if found else context.backend.platform()
+    pins = Pins(base=base, runtime=runtime, platform=platform, wheel_builder=images.get("wheel builder"))
+    for commit in (step for step in given.stage.steps if isinstance(step, ResolveCommit)):
+        pins = replace(pins, commit=pin_commit(commit, context.repository))
     steps = [step for step in given.stage.steps if isinstance(step, ResolveDebian)]
     return _pin_debian(pins, steps, context) if steps else pins
 
@@ -181,8 +80,23 @@ def _pin_debian(pins: Pins, steps: Sequence[ResolveDebian], context: Context) ->
     return pins
 
 
+def compile_part(given: Given, context: Context) -> Builder | Unchanged:
+    """One more part of compiling CPython: builder packages, source, configure, make, install."""
+    from slimrun.resolve.builder import Builder
+    from slimrun.resolve.cpython import extend
+
+    part, before = cast("BuildPart", given.step), given.builder or Builder(base=given.base)
+    anew, commit = context.settings.no_cache, cast("CommitPin", given.pins.commit)
+    after, made = extend(part, before, commit, context.backend, context.repository, anew=anew, emit=context.emit)
+    return after if made else Unchanged(after)
+
+
 def python(given: Given, context: Context) -> BaseBuild:
     """Take CPython, and what its libraries come from, out of the base build."""
+    if isinstance(given.step, TakeBuilt):
+        from slimrun.resolve.cpython import take_built
+
+        return take_built(given.step, cast("Builder", given.builder), context.backend)
     if isinstance(given.step, UnpackPython):
         from slimrun.resolve.debian import unpack_python
 
@@ -199,40 +113,26 @@ def packages(given: Given, context: Context) -> Packages:
     return unpack_packages(cast("UnpackPackages", given.step), given.pins.packages, context.archive)
 
 
+def toolchain(given: Given, context: Context) -> Builder | Unchanged:
+    """Install what builds of wheels need in their builder."""
+    from slimrun.resolve.workshop import equip
+
+    before = cast("Builder", given.wheel_builder)
+    after, made = equip(before, cast("InstallBuilder", given.step), context.backend, anew=context.settings.no_cache)
+    return after if made else Unchanged(after)
+
+
 def wheels(given: Given, context: Context) -> Wheels:
-    """Settle, download and install wheels for the base build's interpreter."""
-    from slimrun.python.install import install_wheels
-    from slimrun.python.interpreter import glibc_version
-    from slimrun.python.target import target_of
-    from slimrun.python.wheels import explain_wheels, fetch_wheels, resolve_wheels
+    """Settle, download or build, and install wheels for the base build's interpreter."""
+    from slimrun.resolve.wheels import install_all
 
     step = cast("InstallWheels", given.step)
-    interpreter, cache, indexes = given.build.interpreter, context.cache, reach.indexes(step, context.environ)
-    network = reach.network(context.settings).knowing(indexes.urls)
     if context.settings.offline:
         msg = "the wheels are not in the cache, and this run may not ask the index"
-        raise NotCached(msg, hint="run once without --offline", where=step.lines[0].where)
-    runtime = context.runtime(given.pins)
-    versions = [version for tree in (given.build.supply, runtime.tree) if (version := glibc_version(tree))]
-    glibc = max(versions, default=None)
-    pins = resolve_wheels(
-        step.lines,
-        interpreter,
-        glibc,
-        indexes=indexes,
-        network=network,
-        cache=cache,
-        emit=context.emit,
-        constraints=step.constraints,
-    )
-    fetched = fetch_wheels(pins, network=network, cache=cache, emit=context.emit)
-    with cache.pack(given.key) as pack:
-        explained = explain_wheels(step.lines, fetched, interpreter)
-        installed = install_wheels(explained, interpreter, pack, target=target_of(interpreter, glibc))
-    for text in installed.flags:
-        context.emit(Warned(text=text))
-    part = Part(tree=installed.tree, whys=tuple(sorted(installed.whys.items())))
-    return Wheels(part=part, distributions=installed.distributions)
+        raise NotCached(msg, hint="run once without --offline", where=step.where)
+    sources = reach.wheel_sources(step, context.settings, context.cache, context.emit, context.backend, context.environ)
+    runtime = context.runtime(given.pins).tree
+    return install_all(step, given.build, runtime, sources, given.wheel_builder, given.key)
 
 
 def files(given: Given, context: Context) -> Part:
@@ -255,7 +155,8 @@ def prune(given: Given, context: Context) -> Pruned:
     folders = sorted({literal_folder(glob.text) for glob in step.keep} - {"/"})
 
     def read(paths: Sequence[str]) -> Tree:
-        return context.backend.open_image(given.base).tree(paths) if paths and given.pins.base else Tree()
+        source = _base_image(given, context) if paths else None
+        return source.tree(paths) if source else Tree()
 
     result = prune_trees(
         given.build,
@@ -270,6 +171,7 @@ def prune(given: Given, context: Context) -> Pruned:
         package_supply=given.packages.supply if given.packages else None,
         package_owners=given.packages.owners if given.packages else None,
         read=read,
+        wheel_supply=given.wheels.supply,
     )
     if text := decided(result.closure.family):
         context.emit(Warned(text=text))
@@ -301,6 +203,13 @@ def _with_bytecode(pruned: Pruned, runtime: Layered, step: PruneTree, given: Giv
     for finding in compiler.findings:
         context.emit(Warned(text=str(finding)))
     return result
+
+
+def _base_image(given: Given, context: Context) -> ImageSource | None:
+    """The image that the base build came out of; None where it came out of packages."""
+    if given.builder is not None:
+        return context.backend.build(given.builder.base, given.builder.steps).image
+    return context.backend.open_image(given.base) if given.pins.base else None
 
 
 def assemble(given: Given, context: Context) -> Assembled:
@@ -386,13 +295,15 @@ class Worker:
 
 WORKERS: dict[str, Worker] = {
     "resolve": Worker(resolve),
+    **{name: Worker(compile_part) for name in BUILDING},
     "python": Worker(python),
     "packages": Worker(packages),
-    "wheels": Worker(wheels),
+    "toolchain": Worker(toolchain),
+    "wheels": Worker(wheels, revision=2),
     "files": Worker(files),
     "prune": Worker(prune, 3),
     "assemble": Worker(assemble, 2),
     "verify": Worker(verify, 2),
-    "report": Worker(report, 3),
+    "report": Worker(report, 4),
     "push": Worker(push),
 }

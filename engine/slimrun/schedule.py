@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from slimrun.events import Status
-    from slimrun.pipeline import Context
+    from slimrun.given import Context
     from slimrun.plan.compile import Plan, Stage
     from slimrun.work.job import Done, Job
 

@@ -12,7 +12,7 @@ from tests.treetext import tree
 
 from slimrun.cache.store import Cache
 from slimrun.cli import run as command
-from slimrun.pipeline import Context
+from slimrun.given import Context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

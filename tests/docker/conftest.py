@@ -86,8 +86,8 @@ def registry() -> str:
 
 
 @pytest.fixture(scope="session")
-def slimrun(registry: str, tmp_path_factory: pytest.TempPathFactory) -> Slimrun:
-    """slimrun with the registry as the mirror of Docker Hub's official images."""
+def slimrun(registry: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slimrun]:
+    """slimrun with the registry as the mirror of Docker Hub's official images; its builders are gone in the end."""
     folder = tmp_path_factory.mktemp("slimrun")
     config = folder / "slim.yaml"
     config.write_text(f"mirrors:\n  images:\n    docker.io/library: {registry}/library\n", encoding="utf-8")
@@ -95,7 +95,9 @@ def slimrun(registry: str, tmp_path_factory: pytest.TempPathFactory) -> Slimrun:
     # What a killed run of an earlier session left in this engine is not this session's doing.
     cleaned = made("clean")
     assert cleaned.code == 0, cleaned.text
-    return made
+    yield made
+    cleaned = made("clean", "--max-size", "0B")
+    assert cleaned.code == 0, cleaned.text
 
 
 @pytest.fixture
@@ -145,3 +147,7 @@ def inspect(image: str) -> dict[str, object]:
     value = json.loads(docker("image", "inspect", image).out)[0]
     assert isinstance(value, dict)
     return value
+
+
+# What compiles CPython, shared by all modules of this folder; it needs the names above.
+from tests.docker.compiling import compiler, cpython, static  # noqa: E402, F401

@@ -167,6 +167,16 @@ def test_configuration_of_the_current_folder_and_environment_is_not_seen(
     assert list(cache.scratch().iterdir()) == []
 
 
+def test_an_index_on_this_machine_is_not_asked_through_a_proxy(cache: Cache, index: SimpleIndex) -> None:
+    network = replace(QUICK, proxy="http://127.0.0.1:9")
+    indexes = Indexes(urls=(index.url,))
+    answer = uv.compile_requirements(["lib"], target=PY311, indexes=indexes, network=network, cache=cache)
+    assert [package["name"] for package in answer["packages"]] == ["lib"]
+    environ = {"no_proxy": "corp"}
+    found = uv.child_environment(environ, indexes=indexes, network=network, cache=cache)
+    assert found["NO_PROXY"] == "corp,localhost,127.0.0.1,::1"
+
+
 def test_the_childs_environment(cache: Cache, network: Network) -> None:
     environ = {"PATH": "/bin", "HTTPS_PROXY": "http://p", "no_proxy": "x", "CURL_CA_BUNDLE": "/ca"}
     environ |= dict.fromkeys(("UV_INDEX", "PIP_INDEX_URL", "PYTHONPATH", "VIRTUAL_ENV"), "evil")

@@ -10,7 +10,8 @@ import pytest
 
 from slimrun.cache.values import dumps, loads
 from slimrun.pipeline import WORKERS
-from slimrun.plan.compile import STAGES, compile_plan
+from slimrun.plan.building import Configure, InstallBuilder, Make, ResolveCommit, TakeBuilt
+from slimrun.plan.compile import BUILDING, STAGES, TOOLCHAIN, compile_plan
 from slimrun.plan.digest import digest_of
 from slimrun.plan.steps import InstallWheels, PruneTree, ResolveDebian, ResolveImage, TakePython, Verify, WriteImage
 from slimrun.recipe.load import load_recipe
@@ -33,10 +34,12 @@ def recipe(tmp_path: Path, text: str = "") -> Recipe:
 @pytest.mark.parametrize("name", recipe_names())
 def test_every_shipped_recipe_has_a_plan(name: str) -> None:
     plan = compile_plan(load_recipe(ROOT / "recipes" / f"{name}.yaml", slim=Slim()))
-    assert tuple(stage.name for stage in plan.stages) == STAGES == tuple(WORKERS)
+    assert tuple(dict.fromkeys(stage.tag for stage in plan.stages)) == STAGES
+    assert {stage.name for stage in plan.stages} <= {*WORKERS} == {*STAGES, *BUILDING, TOOLCHAIN}
     assert plan.tags == (f"{plan.image}:latest",)
     for number, stage in enumerate(plan.stages):
-        assert set(stage.reads) <= set(STAGES[:number]), "a stage reads only what is made before it"
+        before = {*BUILDING, TOOLCHAIN, *(other.name for other in plan.stages[:number])}
+        assert {*stage.reads} <= before, "a stage reads only what is made before it"
     again = loads(dumps(plan))
     assert again == plan
     assert digest_of(again) == digest_of(plan) == digest_of(pickle.loads(pickle.dumps(plan)))
@@ -129,7 +132,13 @@ def test_places_lead_back_to_the_recipe(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("python", "titles"),
     [
-        ("git: {ref: v3.14.0}", ("builder debian:bookworm-slim, runtime busybox:glibc", "nothing to do")),
+        (
+            "git: {ref: v3.14.0}",
+            (
+                "builder debian:bookworm-slim, commit of v3.14.0, runtime busybox:glibc",
+                "take CPython v3.14.0 out of its builder",
+            ),
+        ),
         (
             "debian: {suite: bookworm}",
             ("base build python3 of bookworm, runtime busybox:glibc", "unpack python3 of Debian bookworm"),
@@ -153,3 +162,70 @@ def test_features_of_debian_s_python_have_packages(prune: str, wanted: tuple[str
     steps = compile_plan(load_recipe(tmp_path / "y.yaml", slim=Slim())).stage("resolve").steps
     found = {step.role: step.features for step in steps if isinstance(step, ResolveDebian)}
     assert found == {"base build": wanted, "packages": ()}, "what a recipe names goes in as a whole"
+
+
+COMPILED = """
+name: x
+python:
+  git:
+    repo: ./cpython
+    ref: v3.11.2
+    libpython: shared
+    configure:
+      - --with-lto
+      - "OPT=-O1"
+    packages: [gcc, make]
+    env: {CFLAGS: -g0}
+    jobs: 3
+verify: {imports: [ssl]}
+"""
+
+
+def test_each_part_of_compiling_is_a_stage_below_python(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text(COMPILED)
+    plan = compile_plan(load_recipe(tmp_path / "x.yaml", slim=Slim()))
+    titles = [(stage.tag, stage.title) for stage in plan.stages[:7]]
+    assert titles == [
+        ("resolve", "builder debian:bookworm-slim, commit of v3.11.2, runtime busybox:glibc"),
+        ("python", "builder packages gcc and 1 more"),
+        ("python", "source of v3.11.2"),
+        ("python", "configure shared libpython --with-lto OPT=-O1"),
+        ("python", "make"),
+        ("python", "install"),
+        ("python", "take CPython v3.11.2 out of its builder"),
+    ]
+    assert [stage.name for stage in plan.stages[1:6]] == list(BUILDING)
+    reads = {stage.name: stage.reads for stage in plan.stages}
+    assert (reads["builder"], reads["source"]) == (("resolve",), ("resolve", "builder"))
+    assert reads["python"] == ("resolve", "install")
+
+
+def test_places_of_what_is_compiled(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text(COMPILED)
+    plan = compile_plan(load_recipe(tmp_path / "x.yaml", slim=Slim()))
+    _, commit, _ = plan.stage("resolve").steps
+    assert isinstance(commit, ResolveCommit)
+    assert (commit.repo, commit.where.line) == (str(tmp_path / "cpython"), 6)
+    (builder,), (configure,) = plan.stage("builder").steps, plan.stage("configure").steps
+    assert isinstance(builder, InstallBuilder)
+    assert [(item.text, item.where.line) for item in builder.packages] == [("gcc", 11), ("make", 11)]
+    assert isinstance(configure, Configure)
+    assert [(item.text, item.where.line) for item in configure.flags] == [("--with-lto", 9), ("OPT=-O1", 10)]
+    assert configure.env == (("CFLAGS", "-g0"),)
+    (make,), (take,) = plan.stage("make").steps, plan.stage("python").steps
+    assert isinstance(make, Make)
+    assert make.jobs == 3
+    assert isinstance(take, TakeBuilt)
+    assert [item.where.line for item in take.imports] == [14]
+
+
+def test_the_default_is_its_line_s(tmp_path: Path) -> None:
+    """What no line says has the place of `python`, so that an error has one."""
+    (tmp_path / "x.yaml").write_text("name: x\npython: {git: {ref: main}}\n")
+    plan = compile_plan(load_recipe(tmp_path / "x.yaml", slim=Slim()))
+    (builder,) = plan.stage("builder").steps
+    assert isinstance(builder, InstallBuilder)
+    assert {item.where.line for item in (builder, *builder.packages)} == {2}
+    assert builder.packages[0].text == "build-essential"
+    (nothing,) = (InstallBuilder(packages=(), where=builder.where),)
+    assert str(nothing) == "builder packages none"

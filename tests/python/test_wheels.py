@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from wheelmaker import make, pin_of
 
-from slimrun.errors import BadWheel, DownloadFailed, NotYet, RecipeInvalid, WheelNotFound, Where
+from slimrun.errors import BadWheel, DownloadFailed, RecipeInvalid, WheelNotFound, Where
 from slimrun.events import silent
 from slimrun.fetch.index import Indexes
 from slimrun.fetch.network import Network
@@ -157,11 +157,11 @@ def test_no_glibc(resolve: Callable[..., tuple[WheelPin, ...]]) -> None:
     assert "alpine" in caught.value.hint
 
 
-def test_sources_are_not_built_yet(resolve: Callable[..., tuple[WheelPin, ...]], tmp_path: Path) -> None:
+def test_without_a_builder_a_folder_is_refused(resolve: Callable[..., tuple[WheelPin, ...]], tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("")
-    with pytest.raises(NotYet, match="a wheel would have to be built") as caught:
+    with pytest.raises(WheelNotFound, match="a wheel would have to be built") as caught:
         resolve("./")
-    assert caught.value.exit_code == 3
+    assert str(caught.value.where) == "recipe.yaml:5"
 
 
 def test_a_local_wheel_that_changes(cache: Cache, tmp_path: Path) -> None:

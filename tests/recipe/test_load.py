@@ -10,7 +10,7 @@ import pytest
 
 from slimrun.errors import BadCommandLine, Invalid, RecipeInvalid, Where
 from slimrun.recipe.load import load_recipe
-from slimrun.recipe.model import Glob, PythonDebian, PythonImage, Recipe
+from slimrun.recipe.model import Glob, PythonDebian, PythonGit, PythonImage, Recipe
 from slimrun.recipe.slim import load_slim
 from slimrun.recipe.slim_model import Slim
 from slimrun.recipe.variables import parse_extra_vars
@@ -256,6 +256,15 @@ def test_sets() -> None:
     assert recipe.prune.level == "safe"
     assert recipe.image.env == (("A", "1"),)
     assert recipe.image.labels == (("org.x.y", "x"),)
+
+
+def test_a_path_of_set_reaches_into_the_base_build() -> None:
+    write(r="python: {git: {ref: main, libpython: shared, configure: [--a]}}\n")
+    recipe = load("r", "python.git.jobs=2", "python.git.configure=[--b]")
+    assert recipe.python == PythonGit(ref="main", libpython="shared", configure=("--b",), jobs=2)
+    assert recipe.python_where.file == "r.yaml"
+    assert load("r", "python.image=python:3.11").python == PythonImage(image="python:3.11")
+    assert load("r", "python={git: {ref: other}}").python == PythonGit(ref="other"), "a whole map replaces one"
 
 
 def test_order_of_different_sets_means_nothing() -> None:

@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 
 IMAGE = "python: {image: x}\n"
 USES = {
-    "compiling CPython": ("python:\n  git: {ref: main}\n", "2:3"),
-    "building from source": (IMAGE + "pip: {from_source: [x]}\n", "2:7"),
-    "packages for builds": (IMAGE + "pip: {build_packages: [libpq-dev]}\n", "2:7"),
-    "a wheel built from a folder": (IMAGE + "wheels:\n  - click\n  - ./\n", "4:5"),
     "level tiny": (IMAGE + "prune: {level: tiny}\n", "2:9"),
     "joining double libraries": (IMAGE + "prune: {dedupe: true}\n", "2:9"),
     "traces": (IMAGE + "prune: {trace: x.json}\n", "2:9"),
@@ -55,9 +51,7 @@ def test_nothing_planned(tmp_path: Path) -> None:
 SLIM = {
     "requiring a lock": "lock: require\n",
     "a shared cache": "cache: {registry: registry.example.org/cache}\n",
-    "mirrors of git": "mirrors: {git: {'https://github.com/': 'https://git.example.org/'}}\n",
     "Dask": "run: {dask: 'tcp://127.0.0.1:8786'}\n",
-    "an environment for builds": "build: {env: {A: b}}\n",
 }
 
 

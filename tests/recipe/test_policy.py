@@ -72,6 +72,14 @@ def test_images(allowed: str, refused: list[str]) -> None:
     assert found(f"allow_images: {allowed}") == lines
 
 
+@pytest.mark.parametrize("builds", ["wheels: [./]\n", "wheels: [x]\npip: {from_source: [x]}\n"])
+def test_the_image_that_debian_s_python_gets_for_builds(builds: str) -> None:
+    text = f"python:\n  debian: {{suite: trixie}}\nruntime: scratch\n{builds}"
+    said = ["r.yaml:2:3 policy-allow-images: the image 'docker.io/library/debian"]
+    assert found("allow_images: [docker.io/library/python]", text) == said
+    assert found("allow_images: [docker.io/library/debian]", text) == []
+
+
 def test_images_of_other_kinds() -> None:
     git = "python:\n  git:\n    ref: main\n    builder: debian:trixie\nruntime: scratch\n"
     assert found("allow_images: [docker.io/library/python]", git) == [

@@ -20,7 +20,7 @@ from slimrun.errors import Where
 from slimrun.oci.config import Config
 from slimrun.oci.layer import Layer
 from slimrun.plan.compile import STAGES
-from slimrun.plan.pins import ImagePin
+from slimrun.plan.pins import CommitPin, ImagePin
 from slimrun.prune.pruned import Pruned, Removed
 from slimrun.python.install import Distribution
 from slimrun.recipe.schema import load_schema
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 SCHEMA = load_schema("report")
 LINE = Why(rule="recipe", text="python.image: x", where=Where("x.yaml", 2, 3))
 BASE = Why(rule="runtime", text="runtime: y", where=Where("x.yaml", 4))
+COMMIT = CommitPin(repo="https://example.org/cpython.git", ref="v3.11.2", commit="c" * 40)
 PIN = ImagePin(reference="x", digest="sha256:" + "c" * 64, platform="linux/arm64/v8", manifest="sha256:" + "d" * 64)
 DEB = DebPin(
     name="libpq5",
@@ -49,7 +50,14 @@ DEB = DebPin(
     named=True,
     suite="bookworm",
 )
-PINS = Pins(base=PIN, runtime=None, platform="linux/arm64/v8", python=(DEB,), packages=(replace(DEB, name="a"), DEB))
+PINS = Pins(
+    base=PIN,
+    runtime=None,
+    commit=COMMIT,
+    platform="linux/arm64/v8",
+    python=(DEB,),
+    packages=(replace(DEB, name="a"), DEB),
+)
 PYTHON = tree({"/usr/bin/python3": b"py", "/usr": "dir 0755"})
 NEED = Unmet(version="GLIBC_2.36", library="libc.so.6", by="/usr/bin/python3", provider="/lib/libc.so.6", why=LINE)
 GLIBC = FamilyDecision(choice=FamilyChoice.REPLACED, supply="x", identity="new", base_identity="old", needs=(NEED,))
@@ -178,6 +186,7 @@ PAIRS: list[tuple[tuple[str, ...], type, set[str]]] = [
     (("checks",), Check, {"note"}),
     (("pins",), ImagePin, {"manifest"}),
     (("debs",), DebPin, {"url", "size"}),
+    (("commits",), CommitPin, set()),
     (("distributions",), Distribution, {"files", "top_level", "extensions"}),
 ]
 

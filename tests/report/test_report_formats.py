@@ -22,6 +22,7 @@ REPORT: dict[str, Any] = {
     "tags": ["app:latest", "r.example.org/app:1"],
     "size": 30,
     "pins": [{"reference": "python:3.11-slim", "digest": "sha256:" + "d" * 64, "platform": "linux/amd64"}],
+    "commits": [{"repo": "https://example.org/cpython.git", "ref": "v3.11.2", "commit": "c" * 40}],
     "layers": [{"name": "base", "diff_id": "sha256:aa", "size": 10}, {"name": "python", "diff_id": "sha256:bb", "size": 20}],
     "python": "3.11.2",
     "packages": [{"name": "libstdc++6", "version": "1:12.2.0-14+deb12u1", "arch": "amd64", "source": "gcc-12"}],
@@ -49,6 +50,7 @@ python  20     sha256:bb
 total  30
 
 made from: python:3.11-slim (sha256:{"d" * 64})
+compiled from: v3.11.2 of https://example.org/cpython.git ({"c" * 40})
 CPython: 3.11.2
 distributions: Zope.Interface 1.0+local, click 8.1
 Debian packages: libstdc++6 1:12.2.0-14+deb12u1
@@ -123,6 +125,7 @@ def test_sbom() -> None:
     assert (value["bomFormat"], value["specVersion"], value["version"]) == ("CycloneDX", "1.5", 1)
     assert [item.get("purl") for item in value["components"]] == [
         "pkg:deb/debian/libstdc%2B%2B6@1%3A12.2.0-14%2Bdeb12u1?arch=amd64",
+        f"pkg:generic/cpython@{'c' * 40}?vcs_url=git%2Bhttps%3A%2F%2Fexample.org%2Fcpython.git%40{'c' * 40}",
         "pkg:generic/python@3.11.2",
         "pkg:pypi/click@8.1",
         "pkg:pypi/zope-interface@1.0%2Blocal",
@@ -134,7 +137,7 @@ def test_sbom() -> None:
     assert value["metadata"]["component"]["version"] == REPORT["digest"]
     assert to_sbom(REPORT) == text
     assert to_sbom(REPORT | {"digest": "sha256:" + "e" * 64}) != text
-    bare = json.loads(to_sbom(REPORT | {"python": "", "packages": [], "distributions": [], "pins": []}))
+    bare = json.loads(to_sbom(REPORT | {"python": "", "packages": [], "distributions": [], "pins": [], "commits": []}))
     assert bare["components"] == []
 
 

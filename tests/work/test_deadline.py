@@ -13,7 +13,7 @@ from slimrun.backend.base import Ran
 from slimrun.deadline import Deadline
 from slimrun.errors import OutOfTime
 from slimrun.events import Progress
-from slimrun.pipeline import Context
+from slimrun.given import Context
 from slimrun.plan.compile import compile_plan
 from slimrun.recipe.load import load_recipe
 from slimrun.recipe.slim_model import Slim

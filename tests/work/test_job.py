@@ -12,8 +12,9 @@ from tests.catalog import Catalog, open_recording
 from slimrun.cache.store import Cache
 from slimrun.errors import Interrupted, RecipeInvalid, VerifyFailed, Where
 from slimrun.events import Note, Progress, Warned
+from slimrun.given import Context, Given, Unchanged
 from slimrun.memo import RECENT, Memo
-from slimrun.pipeline import WORKERS, Context, Given, Unchanged, Worker
+from slimrun.pipeline import WORKERS, Worker
 from slimrun.work.apart import Spec, perform_apart, spec_of
 from slimrun.work.image import Image
 from slimrun.work.job import Answer, Job, Lost, attempt, look_up, perform
@@ -145,8 +146,8 @@ def test_what_ends_a_run_passes(error: BaseException, catalog: Catalog, monkeypa
 def test_jobs_answers_and_specs_are_values(catalog: Catalog) -> None:
     outcomes = catalog.run(catalog.plans())
     assert all(item.error is None for item in outcomes)
-    for stage in WORKERS:
-        job = job_of(catalog, stage)
+    for stage in catalog.plan("app").stages:
+        job = job_of(catalog, stage.name)
         assert pickle.loads(pickle.dumps(job)) == job
     answer = attempt(job_of(catalog), catalog.context(), Gathered(Relay(catalog.events.append), "app", "resolve"))
     assert pickle.loads(pickle.dumps(answer)) == answer

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.test_schedule import RECIPE, Bench
 
-from slimrun.pipeline import Context
+from slimrun.given import Context
 from slimrun.plan.compile import compile_plan
 from slimrun.recipe.load import load_recipe
 from slimrun.recipe.slim_model import Slim

@@ -99,6 +99,8 @@ def test_pins_without_fields() -> None:
     assert {text for text, _ in pins.parts().values()} == {
         "the pin of python:3.11",
         "the pins of platform",
+        "the pin of no commit",
+        "the pin of no wheel_builder",
         "the pins of Debian's Python",
         "the pins of Debian packages",
     }

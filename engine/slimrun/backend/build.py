@@ -17,9 +17,11 @@ from slimrun.backend.buildlog import BuildLog
 from slimrun.backend.chain import CORES, Built, step_keys
 from slimrun.backend.surroundings import FOLDER, surroundings
 from slimrun.cache.store import writing
-from slimrun.errors import ImageNotFound
+from slimrun.errors import ImageFailed, ImageNotFound, NotCached
+from slimrun.oci.archive import archive_chunks
 from slimrun.oci.layer import write_tar
 from slimrun.plan.pins import ImagePin
+from slimrun.recipe.reference import is_file
 from slimrun.tree.entry import folder
 from slimrun.tree.tree import Tree
 
@@ -42,7 +44,10 @@ RECORD = "build"
 EPOCH = 315532800
 # Enough to keep a container alive while commands run in it.
 _WAIT = (["sleep"], ["infinity"])
+# Both outputs through one pipe, so that an error stands below the command that it is about.
+_IN_ORDER = ("sh", "-c", 'exec "$@" 2>&1', "sh")
 _PATIENCE = 0.1
+_LOADED = "from-file-"
 
 
 class Builds:
@@ -89,7 +94,7 @@ class Builds:
     def _make(self, base: ImagePin, before: str | None, step: BuildStep, key: str) -> None:
         began, engine = time.monotonic(), self._backend.engine
         source = self._open(base)  # pulled again, where the engine lost it
-        image = base.digest if before is None else self._known(before)
+        image = self._known(before) if before is not None else self._first(base, source)
         files, env = Tree(), self._settings.build.env
         options: dict[str, Any] = {
             "entrypoint": _WAIT[0],
@@ -98,11 +103,15 @@ class Builds:
             "network_mode": "none",
         }
         if step.network:
-            files, reach = surroundings(self._settings, source.tree(["/etc/apt"]))
+            if self._settings.offline:
+                msg = f"the step {step.name} is not in the cache, and this run may not use the network"
+                raise NotCached(msg, hint="run once without --offline")
+            apt = source.tree(["/etc/apt"]) if self._settings.mirrors.debian else Tree()
+            files, reach = surroundings(self._settings, apt)
             env = (*env, *reach)
             options["network_mode"] = self._settings.docker.network or "bridge"
             options["mounts"] = [{"Type": "volume", "Target": FOLDER}]
-        with self._backend.container(image or base.digest, _WAIT[1], f"build {step.name}", **options) as container:
+        with self._backend.container(str(image), _WAIT[1], f"build {step.name}", **options) as container:
             if step.tree is not None:
                 self._put(container, "/", step.tree)
             if files:
@@ -117,6 +126,16 @@ class Builds:
         seconds = round(time.monotonic() - began, 1)
         self._cache.save(RECORD, key, {"image": made["Id"], "step": step.name, "seconds": seconds})
 
+    def _first(self, base: ImagePin, source: ImageSource) -> str:
+        """What the engine knows the builder by; one out of a file is loaded, under a name that `clean` removes."""
+        if not is_file(base.reference):
+            return base.digest
+        config = source.layered().config
+        name = f"{REPOSITORY}:{_LOADED}{config.digest()[:32]}"
+        if self._backend.engine.inspect_image(name) is None:
+            self._backend.engine.load(archive_chunks(config, [name], self._cache))
+        return name
+
     def _put(self, container: str, path: str, tree: Tree) -> None:
         with TemporaryFile(dir=self._cache.scratch()) as stream, writing(self._cache.root):
             write_tar(tree, stream, epoch=EPOCH)
@@ -130,9 +149,8 @@ class Builds:
             for command in step.commands:
                 log.command(command)
                 with engine.using(f"running {command[0]}") as client:
-                    ran = client.exec_create(
-                        container, list(command), environment=dict(env), workdir=step.workdir, user="0:0"
-                    )
+                    argv = [*_IN_ORDER, *command]
+                    ran = client.exec_create(container, argv, environment=dict(env), workdir=step.workdir, user="0:0")
                     with _closing(client.exec_start(ran["Id"], stream=True)) as chunks:
                         for chunk in chunks:
                             log.write(chunk)
@@ -164,20 +182,33 @@ def owner(cache: Cache) -> str:
 def forgotten(engine: Engine, cache: Cache) -> tuple[str, ...]:
     """Remove the images of steps that this cache made and no longer has a record of; a line for each."""
     removed = []
+    for name in engine.images(REPOSITORY):
+        if name.startswith(f"{REPOSITORY}:{_LOADED}"):
+            engine.remove_image(name)
+            removed.append(f"image {name}")
     with engine.using("listing images") as client:
-        found = client.images(filters={"label": f"{LABEL_CACHE}={owner(cache)}"}, all=False)
-    for image in found:
-        key = str(image["Labels"].get(LABEL_BUILD, ""))
-        record = cache.load(RECORD, key) if key else None
-        if record is None or record["image"] != image["Id"]:
-            engine.remove_image(image["Id"])
-            removed.append(f"image {image['Id'][7:19]} (build)")
-    return tuple(sorted(removed))
+        found = client.images(filters={"label": f"{LABEL_CACHE}={owner(cache)}"})
+    records = {image["Id"]: cache.load(RECORD, image["Labels"][LABEL_BUILD]) for image in found}
+    left = [name for name, record in sorted(records.items()) if record is None or record["image"] != name]
+    while gone := [name for name in left if _removed(engine, name)]:
+        removed += [f"image {name[7:19]} (build)" for name in gone]
+        left = [name for name in left if name not in gone]
+    return tuple(removed)
+
+
+def _removed(engine: Engine, image: str) -> bool:
+    """Remove an image, unless another one was made of it."""
+    try:
+        engine.remove_image(image)
+    except ImageFailed:
+        return False
+    return True
 
 
 @contextmanager
 def _closing(stream: Any) -> Iterator[Any]:
+    """docker-py's own close() leaves the socket open once the stream has ended, and fails over ssh."""
     try:
         yield stream
     finally:
-        stream.close()
+        stream._response.close()

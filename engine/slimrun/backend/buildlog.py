@@ -54,7 +54,10 @@ class BuildLog:
 
     def command(self, argv: Sequence[str]) -> None:
         """Note which command's output follows."""
-        self.write(f"$ {shlex.join(argv)}\n".encode())
+        text = f"$ {shlex.join(argv)}"
+        self.finish()
+        self._stream.write(f"{text}\n".encode("utf-8", "surrogateescape"))
+        self._say(text)
 
     def write(self, data: bytes) -> None:
         """Append what arrived."""
@@ -88,11 +91,14 @@ class BuildLog:
         return BuildFailed(text, step=self._step, log=str(self._path), status=status, lines=lines, hint=where)
 
     def _line(self, line: str) -> None:
-        self._count += 1
-        self._last.append(line)
         if not self._first and _FIRST.search(line):
             self._first = line.strip()
         if not self._full and _FULL.search(line):
             self._full = line.strip()
+        self._say(line)
+
+    def _say(self, line: str) -> None:
+        self._count += 1
+        self._last.append(line)
         self._emit(Progress(what=self._step, done=self._count, unit="lines"))
         self._emit(Note(text=f"{self._step}: {line}", level=3))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from slimrun.plan.digest import digest_of
@@ -35,7 +35,7 @@ class BuildStep:
     name: str
     commands: tuple[tuple[str, ...], ...] = ()
     env: Pairs = ()
-    hints: Pairs = ()
+    hints: Pairs = field(default=(), compare=False)
     workdir: str = "/"
     tree: Tree | None = None
     network: bool = False

@@ -26,6 +26,7 @@ _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT",
 _PROXIES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
 _NO_PROXY = ("no_proxy", "NO_PROXY")
 _ALWAYS = (
+    'APT::Update::Error-Mode "any";',  # else lists that cannot be had look like packages that do not exist
     'Acquire::Languages "none";',
     'Acquire::Retries "3";',
     'APT::Install-Recommends "false";',

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from slimrun.backend.base import Backend
     from slimrun.cache.store import Cache
     from slimrun.events import Emit
-    from slimrun.pipeline import Context
+    from slimrun.given import Context
     from slimrun.settings import Settings
 
 

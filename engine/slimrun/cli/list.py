@@ -78,7 +78,7 @@ def _row(path: Path, item: Chosen) -> Row:
 
 
 def _state(item: Chosen, last: Last | None, cache: Cache) -> str:
-    from slimrun.pipeline import Context
+    from slimrun.given import Context
     from slimrun.work.look import look
 
     if last is None:

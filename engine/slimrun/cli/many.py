@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from slimrun.cache.store import Cache
     from slimrun.cli.choose import Chosen
     from slimrun.cli.output import Renderer
-    from slimrun.pipeline import Context
+    from slimrun.given import Context
     from slimrun.plan.compile import Plan
     from slimrun.recipe.slim_model import Reports
     from slimrun.schedule import Outcome

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 WIDTH = 100
 HEARTBEAT = 10.0
 _Task = tuple[str, str, str]
+# A task that takes so many seconds says how long it took.
+_WORTH_SAYING = 10.0
 _COLOURS: dict[Status, str] = {
     "ok": "green",
     "changed": "yellow",
@@ -121,17 +123,15 @@ class Renderer:
         if self._bars is not None:
             self._bar(event)
         elif time.monotonic() - self._spoke > HEARTBEAT:
-            count = bytes_text if event.unit == "B" else str
-            of = f" of {count(event.total)}" if event.total else ""
-            far = f": {count(event.done)}{of}{'' if event.unit == 'B' else f' {event.unit}'}"
-            self._print(f"... {event.what}{far if event.done or event.total else ''}")
+            count = _count(event)
+            self._print(f"... {event.what}: {count}" if count else f"... {event.what}")
 
     def _bar(self, event: Progress) -> None:
         if self._bars is not None:
             task, total = (event.image, event.stage, event.what), event.total or None
             if task not in self._tasks:
-                self._tasks[task] = self._bars.add_task(event.what, total=total)
-            self._bars.update(self._tasks[task], completed=event.done, total=total)
+                self._tasks[task] = self._bars.add_task(event.what, total=total, count="")
+            self._bars.update(self._tasks[task], completed=event.done, total=total, count=_count(event))
 
     def _end(self, event: TaskEnded) -> None:
         if self._bars is not None:
@@ -145,8 +145,9 @@ class Renderer:
             word = "FAILED" if event.status == "failed" else "UNREACHABLE"
             self._print(f"fatal: [{event.image}]: {word}! => {event.message}", colour)
         elif self._output == "ansible":
-            why = f"; {event.why}" if event.why else ""
-            took = f" ({event.seconds:.1f} s{why})" if self._verbosity else ""
+            why = f"; {event.why}" if event.why and self._verbosity else ""
+            told = self._verbosity or event.seconds >= _WORTH_SAYING
+            took = f" ({event.seconds:.1f} s{why})" if told else ""
             self._print(f"{event.status}: [{event.image}]{took}", colour)
 
     def _recap(self, event: Recap) -> None:
@@ -184,11 +185,21 @@ def _console() -> Console:
 
 
 def _bars(console: Console) -> Bars:
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars
 
     text = TextColumn("{task.description}", markup=False)
-    return Bars(text, BarColumn(), DownloadColumn(), TimeElapsedColumn(), console=console, transient=True)
+    count = TextColumn("{task.fields[count]}", markup=False)
+    return Bars(text, BarColumn(), count, TimeElapsedColumn(), console=console, transient=True)
+
+
+def _count(event: Progress) -> str:
+    """`4.1MB of 9.0MB`, `120 lines`; nothing of what has only begun."""
+    if not event.done and not event.total:
+        return ""
+    count = bytes_text if event.unit == "B" else str
+    of = f" of {count(event.total)}" if event.total else ""
+    return f"{count(event.done)}{of}{'' if event.unit == 'B' else f' {event.unit}'}"
 
 
 def bytes_text(count: int) -> str:

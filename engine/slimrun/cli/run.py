@@ -168,7 +168,7 @@ def _task_lines(plan: Plan) -> Iterator[str]:
     yield "  tasks:"
     for stage in plan.stages:
         if stage.steps:
-            yield f"    {stage.name} : {stage.title}"
+            yield f"    {stage.tag} : {stage.title}"
 
 
 def _metadata(item: Chosen, outcome: Outcome | None, *, whole: bool) -> dict[str, object]:

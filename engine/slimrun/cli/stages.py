@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from slimrun.cli.choose import Chosen
     from slimrun.events import Status
-    from slimrun.pipeline import Context
+    from slimrun.given import Context
     from slimrun.plan.compile import Plan
 
 # Without one of these there is an image still, if one without proof, name or record.

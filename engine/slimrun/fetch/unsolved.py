@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import canonicalize_name
+from packaging.utils import InvalidSdistFilename, canonicalize_name, parse_sdist_filename
+from packaging.version import Version
 
 from slimrun.errors import DownloadFailed, IndexUnreachable, SlimrunError, WheelNotFound
 from slimrun.fetch.fit import fits, mismatch
@@ -16,8 +17,6 @@ from slimrun.fetch.simple import Listed, listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-    from packaging.version import Version
 
     from slimrun.fetch.index import Indexes
     from slimrun.fetch.network import Network
@@ -34,6 +33,7 @@ _REFUSED = re.compile(r"An index(?: URL)? \((?P<url>[^)]+)\) (?:could not be que
 _UNKNOWN = re.compile(rf"{_NAME} was not found in the (?:package registry|provided package locations|cache)")
 _PYTHON = re.compile(rf"does not satisfy Python(?P<python>\S+) and {_NAME}{_SPEC} depends on Python")
 _WHEELS = re.compile(rf"{_NAME}{_SPEC} has no (?:usable wheels|wheels with a matching)")
+_SOURCE = re.compile(rf"{_NAME}{_SPEC} (?:has|have) no source distribution")
 _VERSION = re.compile(
     rf"there (?:is|are) no versions? of {_NAME}{_SPEC} "
     rf"|only {_NAME.replace('name', 'only')}\S* (?:is|are) available and you require (?P=only)"
@@ -79,6 +79,8 @@ def failure(text: str, *, target: Target, indexes: Indexes, network: Network) ->
         return Unsolved(msg, hint=_other_versions(match["name"], target, indexes, network), name=match["name"])
     if match := _WHEELS.search(said):
         return _no_wheel(match["name"], _required(said, match["name"]) or match["spec"], target, indexes, network)
+    if match := _SOURCE.search(said):
+        return _no_source(match["name"], _required(said, match["name"]) or match["spec"], indexes, network)
     if match := _VERSION.search(said):
         name = match["name"] or match["only"]
         spec = _required(said, name) or match["spec"] or ""
@@ -107,6 +109,25 @@ def _no_wheel(name: str, spec: str, target: Target, indexes: Indexes, network: N
         return Unsolved(msg, hint=f"its wheels are {reason}; {advice}", name=name)
     only = "it has sources only: name it in pip.from_source" if found.sdists else "the index has no wheel of it"
     return Unsolved(msg, hint=f"{only}, or choose another version ({advice})" if newer else only, name=name)
+
+
+def _no_source(name: str, spec: str, indexes: Indexes, network: Network) -> Unsolved:
+    found = _listing(name, indexes, network)
+    sdists = found.sdists if found else ()
+    hint = (
+        f"the newest of its sources is {max(sdists, key=_sdist_version)}; or"
+        if sdists
+        else "the index has wheels of it only:"
+    )
+    return Unsolved(f"no source of {name}{spec}", hint=f"{hint} take it out of pip.from_source", name=name)
+
+
+def _sdist_version(filename: str) -> tuple[bool, Version]:
+    """For sorting; names that are none come first."""
+    try:
+        return True, parse_sdist_filename(filename)[1]
+    except InvalidSdistFilename:
+        return False, Version("0")
 
 
 def _versions(name: str, indexes: Indexes, network: Network) -> str:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from uv import find_uv_bin
 from slimrun.errors import RequirementNotMet
 from slimrun.events import Progress, silent
 from slimrun.fetch.network import Network, origin, userinfo
+from slimrun.fetch.sources import source_options, uv_configuration
 from slimrun.fetch.unsolved import failure
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from slimrun.cache.store import Cache
     from slimrun.events import Emit
     from slimrun.fetch.index import Indexes
+    from slimrun.fetch.sources import Declared
     from slimrun.fetch.target import Target
 
 # What a child needs of this process's environment; UV_*, PIP_*, VIRTUAL_ENV and PYTHON* would change its answer.
@@ -34,6 +37,8 @@ KEPT = frozenset(
 )
 _TELL = 0.25
 RETRIES = 2
+_HERE = "localhost,127.0.0.1,::1"
+_CONFIGURATION = "uv.toml"
 _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
@@ -45,20 +50,23 @@ def compile_requirements(
     network: Network,
     cache: Cache,
     constraints: Sequence[str] = (),
+    declared: Sequence[Declared] = (),
     emit: Emit = silent,
 ) -> dict[str, Any]:
     """One wheel for each distribution that `requirements` (PEP 508) need, as the values of a pylock.toml (PEP 751).
 
-    Raises WheelNotFound, its hint saying what there is instead, or IndexUnreachable. Ctrl-C ends the child too.
+    Of what is `declared` the sdist instead; no build of it runs here. Raises WheelNotFound, its hint saying what there is
+    instead, or IndexUnreachable. Ctrl-C ends the child too.
     """
     environ = child_environment(os.environ, indexes=indexes, network=network, cache=cache)
     with TemporaryDirectory(dir=cache.scratch()) as folder:
         # An empty folder, so that no pyproject.toml, uv.toml, .python-version or pylock.toml is found.
-        argv = command(target, native_tls="SSL_CERT_FILE" not in environ)
+        argv = command(target, native_tls="SSL_CERT_FILE" not in environ, declared=declared)
+        if declared:
+            Path(folder, _CONFIGURATION).write_text(uv_configuration(declared), encoding="utf-8")
         lines = "\n".join(requirements) + "\n"
         if constraints:
-            with open(f"{folder}/constraints.txt", "w", encoding="utf-8") as stream:  # noqa: PTH123
-                stream.write("\n".join(constraints) + "\n")
+            Path(folder, "constraints.txt").write_text("\n".join(constraints) + "\n", encoding="utf-8")
             argv += ("--constraints", "constraints.txt")
         code, out, err = _run(argv, lines, environ, folder, emit)
     if code != 0:
@@ -70,13 +78,14 @@ def compile_requirements(
         raise RequirementNotMet(msg, hint="install another release of uv: pip install -U uv") from error
 
 
-def command(target: Target, *, native_tls: bool) -> tuple[str, ...]:
+def command(target: Target, *, native_tls: bool, declared: Sequence[Declared] = ()) -> tuple[str, ...]:
     """The argument list, requirements on standard input; no address stands in it (`ps` would show its password)."""
     return (
         *(binary(), "pip", "compile", "-", "--format", "pylock.toml"),
-        *("--no-config", "--no-header", "--no-annotate", "--quiet", "--color", "never", "--no-progress"),
+        *(("--config-file", _CONFIGURATION) if declared else ("--no-config",)),
+        *("--no-header", "--no-annotate", "--quiet", "--color", "never", "--no-progress"),
         *("--python", sys.executable, "--no-python-downloads", "--python-version", target.full_version),
-        *("--python-platform", target.uv_platform, "--only-binary", ":all:"),
+        *("--python-platform", target.uv_platform, "--only-binary", ":all:", *source_options(declared)),
         *("--index-strategy", "first-index", "--keyring-provider", "disabled"),
         *(("--system-certs",) if native_tls else ()),
     )
@@ -92,6 +101,8 @@ def child_environment(
         kept["SSL_CERT_FILE"] = str(bundle)
     if network.proxy:
         kept |= {"HTTP_PROXY": network.proxy, "HTTPS_PROXY": network.proxy, "ALL_PROXY": network.proxy}
+        # As for our own requests: an index on this machine is never asked through a proxy.
+        kept["NO_PROXY"] = ",".join(filter(None, (kept.get("NO_PROXY") or kept.get("no_proxy"), _HERE)))
     # uv asks --index before --default-index: all but the last are the former, so that the order is ours.
     *first, last = [with_login(network.mirrored(url), network) for url in indexes.urls]
     return kept | {

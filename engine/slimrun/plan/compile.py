@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from slimrun.elf.tokens import HEEDED
 from slimrun.errors import BUILT_IN
+from slimrun.plan.building import Configure, Install, InstallBuilder, Make, ResolveCommit, TakeBuilt, TakeSource
 from slimrun.plan.steps import (
     CopyFiles,
     InstallWheels,
@@ -22,6 +23,8 @@ from slimrun.plan.steps import (
     WriteImage,
     WriteReport,
 )
+from slimrun.plan.toolchain import resolve_builder, toolchain
+from slimrun.recipe.builds import builds_wheels
 from slimrun.recipe.model import SCRATCH, PythonDebian, PythonGit, PythonImage, Text, Wheel
 
 if TYPE_CHECKING:
@@ -41,6 +44,10 @@ STAGES = (
     "report",
     "push",
 )
+# Before `python`, and shown as a part of it, where CPython is compiled.
+BUILDING = ("builder", "source", "configure", "make", "install")
+# Before `wheels`, and shown as a part of it, where wheels are built with packages of their own.
+TOOLCHAIN = "toolchain"
 _STRIPPING = ("small", "tiny")
 
 
@@ -60,7 +67,9 @@ class Stage:
     @property
     def tag(self) -> str:
         """The stage of STAGES that it belongs to, by which people know it."""
-        return self.name
+        if self.name == TOOLCHAIN:
+            return "wheels"
+        return "python" if self.name in BUILDING else self.name
 
     @property
     def title(self) -> str:
@@ -85,8 +94,10 @@ def compile_plan(recipe: Recipe, rules: tuple[Rule, ...] = (), *, push: bool = F
     """The plan of a valid recipe, whether or not this version can carry it out; `rules` are the repository's policy."""
     steps: dict[str, tuple[Step, ...]] = {
         "resolve": _images(recipe),
+        **_building(recipe),
         "python": _python(recipe),
         "packages": _packages(recipe),
+        **toolchain(recipe),
         "wheels": _wheels(recipe),
         "files": (CopyFiles(copies=recipe.files),) if recipe.files else (),
         "prune": (_prune(recipe),),
@@ -105,25 +116,39 @@ def compile_plan(recipe: Recipe, rules: tuple[Rule, ...] = (), *, push: bool = F
         "push": (PushImage(names=recipe.image.tags),) if push else (),
     }
     reads = {
-        "python": ("resolve",),
+        **{name: ("resolve", *BUILDING[number - 1 : number]) for number, name in enumerate(BUILDING) if number},
+        "builder": ("resolve",),
+        "python": ("resolve", "install"),
         "packages": ("resolve",),
-        "wheels": ("resolve", "python"),
-        "prune": ("resolve", "python", "packages", "wheels", "files"),
+        TOOLCHAIN: ("resolve", "install"),
+        "wheels": ("resolve", "install", "python", TOOLCHAIN),
+        "prune": ("resolve", "install", "python", "packages", "wheels", "files"),
         "assemble": ("resolve", "python", "wheels", "prune"),
         "verify": ("prune", "assemble"),
         "report": ("resolve", "wheels", "prune", "assemble", "verify"),
         "push": ("resolve", "assemble", "verify"),
     }
     blind = {
-        "python": ("runtime", "packages"),
-        "packages": ("base", "runtime", "python"),
+        **dict.fromkeys(BUILDING, ("runtime", "packages", "python", "wheel_builder")),
+        "builder": ("runtime", "packages", "python", "wheel_builder", "commit"),
+        "python": ("runtime", "packages", "wheel_builder"),
+        "toolchain": ("runtime", "packages", "python", "commit"),
+        "packages": ("base", "runtime", "python", "commit", "wheel_builder"),
         "wheels": ("python", "packages"),
-        "prune": ("python", "packages"),
-        "assemble": ("base", "python", "packages"),
+        "prune": ("python", "packages", "wheel_builder"),
+        "assemble": ("base", "python", "packages", "commit", "wheel_builder"),
     }
+    parts = {"python": BUILDING, "wheels": (TOOLCHAIN,)}
+    names = [name for stage in STAGES for name in (*parts.get(stage, ()), stage)]
+    names = [name for name in names if name in steps or name in STAGES]
     stages = (
-        Stage(name=name, steps=steps.get(name, ()), reads=reads.get(name, ()), blind=blind.get(name, ()))
-        for name in STAGES
+        Stage(
+            name=name,
+            steps=steps.get(name, ()),
+            reads=tuple(item for item in reads.get(name, ()) if item in names),
+            blind=blind.get(name, ()),
+        )
+        for name in names
     )
     return Plan(image=recipe.name, tags=recipe.image.tags, stages=tuple(stages))
 
@@ -134,7 +159,9 @@ def _images(recipe: Recipe) -> tuple[Step, ...]:
         case PythonImage(image=image):
             found.append(ResolveImage(role="base build", reference=image, where=recipe.python_where))
         case PythonGit(builder=builder):
-            found.append(ResolveImage(role="builder", reference=builder, where=recipe.python_where))
+            where = _git_place(recipe, "builder")
+            found.append(ResolveImage(role="builder", reference=builder, where=where))
+            found.append(ResolveCommit(repo=recipe.python.repo, ref=recipe.python.ref, where=_git_place(recipe, "ref")))
         case PythonDebian(suite=suite, package=package, snapshot=snapshot):
             features = recipe.prune.features
             found.append(
@@ -147,6 +174,7 @@ def _images(recipe: Recipe) -> tuple[Step, ...]:
                     features=None if features is None else tuple(sorted({item.text for item in features})),
                 )
             )
+    found += resolve_builder(recipe)
     if recipe.runtime != SCRATCH:
         found.append(ResolveImage(role="runtime", reference=recipe.runtime, where=recipe.runtime_where))
     if recipe.debian is not None:
@@ -168,8 +196,33 @@ def _python(recipe: Recipe) -> tuple[Step, ...]:
             return (TakePython(image=image, where=recipe.python_where),)
         case PythonDebian(suite=suite, package=package):
             return (UnpackPython(package=Text(text=package, where=recipe.python_where), suite=suite),)
-        case PythonGit():
-            return ()
+        case PythonGit(ref=ref, builder=builder):
+            return (TakeBuilt(ref=ref, builder=builder, imports=recipe.verify.imports, where=recipe.python_where),)
+
+
+def _building(recipe: Recipe) -> dict[str, tuple[Step, ...]]:
+    """The stages that compile CPython; none where the recipe does not ask for it."""
+    git = recipe.python
+    if not isinstance(git, PythonGit):
+        return {}
+
+    def placed(key: str, texts: tuple[str, ...]) -> tuple[Text, ...]:
+        return tuple(Text(text=text, where=_git_place(recipe, key, number)) for number, text in enumerate(texts))
+
+    flags, where = placed("configure", git.configure), recipe.python_where
+    return {
+        "builder": (InstallBuilder(packages=placed("packages", git.packages), where=_git_place(recipe, "builder")),),
+        "source": (TakeSource(ref=git.ref, where=_git_place(recipe, "ref")),),
+        "configure": (Configure(libpython=git.libpython, flags=flags, env=git.env, where=where),),
+        "make": (Make(env=git.env, jobs=git.jobs),),
+        "install": (Install(env=git.env),),
+    }
+
+
+def _git_place(recipe: Recipe, *key: str | int) -> Where:
+    """Where a key below python.git was written; of a default, where `python` was."""
+    found = _place(recipe, "python", "git", *key)
+    return found if found is not None and found.line else recipe.python_where
 
 
 def _packages(recipe: Recipe) -> tuple[Step, ...]:
@@ -177,11 +230,20 @@ def _packages(recipe: Recipe) -> tuple[Step, ...]:
 
 
 def _wheels(recipe: Recipe) -> tuple[Step, ...]:
-    if not recipe.wheels:
+    if not recipe.wheels and not recipe.pip.from_source:
         return ()
     pip, given = recipe.pip, recipe.pip.constraints
     constraints = None if given is None else Wheel(text=given.text, where=given.where, base=pip.base)
-    return (InstallWheels(lines=recipe.wheels, index=pip.index, extra_index=pip.extra_index, constraints=constraints),)
+    return (
+        InstallWheels(
+            lines=recipe.wheels,
+            index=pip.index,
+            extra_index=pip.extra_index,
+            constraints=constraints,
+            from_source=pip.from_source,
+            builds=builds_wheels(recipe),
+        ),
+    )
 
 
 def _prune(recipe: Recipe) -> Step:
@@ -211,6 +273,6 @@ def _verify(recipe: Recipe, rules: tuple[Rule, ...]) -> Step:
     )
 
 
-def _place(recipe: Recipe, *key: str) -> Where | None:
+def _place(recipe: Recipe, *key: str | int) -> Where | None:
     origin = recipe.origin(*key)
     return origin.where if origin else None

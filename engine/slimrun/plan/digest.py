@@ -17,6 +17,8 @@ from slimrun.tree.tree import Tree
 def digest_of(value: object, *, places: bool = True) -> str:
     """The sha256 hex of a value made of dataclasses, tuples, mappings, sets, trees and scalars.
 
+    What dataclasses do not compare is no part of it.
+
     Without `places` it says nothing of where in a file things stand.
     """
     text = json.dumps(_plain(value, {}, {}, places), separators=(",", ":"), sort_keys=True)
@@ -52,7 +54,7 @@ def _plain(value: object, memo: dict[int, str], names: dict[type, tuple[str, ...
     if not is_dataclass(value) or isinstance(value, type):
         msg = f"no canonical form for {type(value).__name__}"
         raise TypeError(msg)
-    names[type(value)] = tuple(field.name for field in fields(value))
+    names[type(value)] = tuple(field.name for field in fields(value) if field.compare)
     return _record(value, memo, names, places)
 
 

@@ -21,10 +21,20 @@ class ImagePin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class WheelPin:
-    """One wheel, settled: `url` is the canonical address (never a mirror's), or the path of a local wheel file.
+class CommitPin:
+    """A ref of a git repository, settled: `repo` is the canonical address (never a mirror's) or an absolute path."""
 
-    `name` is normalised (PEP 503), `sha256` bare hex, `size` in bytes (0 where the index does not say).
+    repo: str
+    ref: str
+    commit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class SourcePin:
+    """Sources that a wheel is built of, settled: an sdist of an index, or a folder of the person's own.
+
+    Fields are as a wheel's. Of a folder `name` and `version` are empty, `filename` is what the recipe calls it, `url` its path,
+    and `sha256` the digest of its tree.
     """
 
     name: str
@@ -33,3 +43,20 @@ class WheelPin:
     url: str
     sha256: str
     size: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class WheelPin:
+    """One wheel, settled: `url` is the canonical address (never a mirror's), or the path of a local wheel file.
+
+    `name` is normalised (PEP 503), `sha256` bare hex, `size` in bytes (0 where the index does not say). A wheel that was built
+    has its `source`, and as `url` the source's.
+    """
+
+    name: str
+    version: str
+    filename: str
+    url: str
+    sha256: str
+    size: int = 0
+    source: SourcePin | None = None

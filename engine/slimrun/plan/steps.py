@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from slimrun.errors import BUILT_IN
+from slimrun.plan.building import Configure, Install, InstallBuilder, Make, ResolveCommit, TakeBuilt, TakeSource
 
 if TYPE_CHECKING:
     from slimrun.errors import Where
@@ -77,15 +78,26 @@ class UnpackPackages:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstallWheels:
-    """Settle, download and install what `wheels` names; `index` None means the person's own, else PyPI."""
+    """Settle, download and install what `wheels` names; `index` None means the person's own, else PyPI.
+
+    What `from_source` names is built of its sdist; `builds` says whether anything is known to be, a folder too.
+    """
 
     lines: tuple[Wheel, ...]
     index: str | None = None
     extra_index: tuple[str, ...] = ()
     constraints: Wheel | None = None
+    from_source: tuple[Text, ...] = ()
+    builds: bool = False
+
+    @property
+    def where(self) -> Where:
+        """The first place that asks for any of it."""
+        return self.lines[0].where if self.lines else self.from_source[0].where
 
     def __str__(self) -> str:
-        return f"install {', '.join(line.text for line in self.lines)}" if self.lines else "no wheels"
+        built = f", build {', '.join(item.text for item in self.from_source)}" if self.from_source else ""
+        return f"install {', '.join(line.text for line in self.lines)}{built}" if self.lines else "no wheels"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +185,13 @@ class PushImage:
 Step = (
     ResolveImage
     | ResolveDebian
+    | ResolveCommit
+    | InstallBuilder
+    | TakeSource
+    | Configure
+    | Make
+    | Install
+    | TakeBuilt
     | TakePython
     | UnpackPython
     | UnpackPackages

@@ -61,32 +61,34 @@ def prune_trees(
     package_supply: Tree | None = None,
     package_owners: Mapping[str, str] | None = None,
     read: Read = _nothing,
+    wheel_supply: Supply | None = None,
 ) -> Pruned:
     """Decide what of a base build, packages, wheels and files goes onto `base`.
 
     `base_env` is the environment of the base's config, `extra_supply` holds what `keep` names beyond the folders that the base
     build's supply has, `package_supply` what packages depend on; `read` gives more of the base build's image, which features
-    ask for. Raises ImageFailed for a glob that matches nothing and a feature that nothing has, FileConflict; a missing library
-    is a value in the closure.
+    ask for; `wheel_supply` is the builder of wheels, which is asked last, and never for CPython's own part. Raises ImageFailed
+    for a glob that matches nothing and a feature that nothing has, FileConflict; a missing library is a value in the closure.
     """
     choice, supply = Choice(rules), build.supply.merge(extra_supply)
     packages, wheels, files = followed(packages or Part(), base), followed(wheels, base), followed(files, base)
-    from_packages = package_supply or Tree()
-    must_match(rules.keep, (supply, from_packages, packages.tree, wheels.tree, files.tree, base))
-    must_match(rules.drop, (supply, from_packages, packages.tree, wheels.tree, files.tree))
+    from_packages, builder = package_supply or Tree(), wheel_supply.tree if wheel_supply else Tree()
+    must_match(rules.keep, (supply, from_packages, builder, packages.tree, wheels.tree, files.tree, base))
+    must_match(rules.drop, (supply, from_packages, builder, packages.tree, wheels.tree, files.tree))
     supplies = (
         *((Supply(name="Debian packages", tree=choice.supply(from_packages)),) if from_packages else ()),
         Supply(name=build.supply_name, tree=choice.supply(supply)),
     )
+    builders = (replace(wheel_supply, tree=choice.supply(builder)),) if wheel_supply else ()
     gatherer = Gatherer(build, rules, supplies, lambda paths: choice.supply(read(paths)), facts)
 
     environ = dict((*base_env, *rules.environ))
 
-    def closed(output: Tree, roots: Sequence[Root], also: Sequence[Extra]) -> Closure:
+    def closed(output: Tree, roots: Sequence[Root], also: Sequence[Extra], *more: Supply) -> Closure:
         return close(
             output,
             roots,
-            supplies,
+            (*supplies, *more),
             facts=facts,
             library_path=library_path(environ),
             preload=preloads(environ),
@@ -109,7 +111,7 @@ def prune_trees(
     openings = Openings(
         build,
         [(parts[name], dict(part.whys)) for name, part in given.items()],
-        [output, *(one.tree for one in supplies)],
+        [output, *(one.tree for one in (*supplies, *builders))],
     )
     also = (*always, *named_libraries(build, rules), *openings.extras)
     roots = (
@@ -120,11 +122,11 @@ def prune_trees(
         *program_roots(parts["wheels"], dict(wheels.whys), facts),
         *file_roots(build, parts["files"], dict(files.whys), facts),
     )
-    whole = closed(output, roots, also)
+    whole = closed(output, roots, also, *builders)
     second = gatherer.gather(_with(output, whole), whole, _whys(whole, own.closure) | choice.whys)
     if second.roots:
         roots = (*roots, *second.roots)
-        whole = closed(output.merge(second.tree), roots, also)
+        whole = closed(output.merge(second.tree), roots, also, *builders)
     result = _result(build, base, choice, own, parts, ((first, more), (second, whole)), roots)
     result = replace(
         result,

@@ -1,4 +1,4 @@
-"""Which files of this machine the lines of `wheels` lead to: their content is part of what a result is cached by."""
+"""Which files and folders of this machine the lines of `wheels` lead to: their content is part of what a result is cached by."""
 
 from __future__ import annotations
 
@@ -17,17 +17,26 @@ _OPTIONS = ("-r", "--requirement", "-c", "--constraint")
 
 def files_read(lines: Iterable[Line]) -> tuple[Path, ...]:
     """Local wheels and requirements files, those that other files name included; sorted. Ones that are not there are left out."""
+    return tuple(sorted(path for path in _paths(lines) if path.is_file()))
+
+
+def folders_read(lines: Iterable[Line]) -> tuple[Path, ...]:
+    """The folders of which wheels are built, named here or in requirements files; sorted."""
+    return tuple(sorted(path for path in _paths(lines) if path.is_dir()))
+
+
+def _paths(lines: Iterable[Line]) -> dict[Path, None]:
     found: dict[Path, None] = {}
     todo = [path for line in lines for path in _named(line.text, line.base)]
     while todo:
         path = todo.pop()
-        if path in found or not path.is_file():
+        if path in found:
             continue
         found[path] = None
-        if path.suffix == ".txt" or path.suffix == ".in":
+        if path.suffix in (".txt", ".in") and path.is_file():
             text = path.read_text(encoding="utf-8", errors="replace")
             todo += [named for line, _ in logical_lines(text) for named in _named(line, path.parent)]
-    return tuple(sorted(found))
+    return found
 
 
 def _named(text: str, base: Path) -> Iterator[Path]:
@@ -35,5 +44,5 @@ def _named(text: str, base: Path) -> Iterator[Path]:
         if text.startswith(option) and (name := text.removeprefix(option).lstrip(" =")):
             yield base / name
             return
-    if text.startswith((".", "/")) and text.split(";")[0].strip().endswith(".whl"):
-        yield base / text.split(";")[0].strip()
+    if text.startswith((".", "/")):
+        yield base / text.split(";")[0].partition("[")[0].strip()

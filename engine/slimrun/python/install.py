@@ -107,7 +107,8 @@ def _install(pin: WheelPin, path: Path, interpreter: Interpreter, pack: Pack, ta
             installer.install(Source(wheel), done, {"INSTALLER": INSTALLER})
         except (InstallerError, configparser.Error, AssertionError, KeyError) as error:
             # installer asserts the syntax of entry points, and reads WHEEL without asking whether it is there.
-            said = str(error).strip() or "its entry_points.txt is not valid"
+            text = error.args[-1] if isinstance(error, InstallerError) and error.args else error
+            said = str(text).strip() or "its entry_points.txt is not valid"
             raise bad_wheel(pin.filename, said) from error
     return done
 

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from packaging.utils import canonicalize_name
+
 from slimrun.errors import Problem, RecipeInvalid, RequirementNotMet, Where
-from slimrun.plan.pins import WheelPin
+from slimrun.plan.pins import SourcePin, WheelPin
 from slimrun.why import Why
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from slimrun.fetch.target import Target
@@ -23,9 +26,9 @@ _NAME = re.compile(r"pylock\.(?:[^.]+\.)?toml")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Locked:
-    """A wheel that a lock file settles."""
+    """A wheel, or sources to build one of, that a lock file settles."""
 
-    pin: WheelPin
+    pin: WheelPin | SourcePin
     why: Why
 
 
@@ -34,10 +37,12 @@ def is_pylock(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
-def read_pylock(path: Path, target: Target, where: Where, why: Why) -> tuple[Locked, ...]:
+def read_pylock(
+    path: Path, target: Target, where: Where, why: Why, from_source: Collection[str] = ()
+) -> tuple[Locked, ...]:
     """The wheels whose markers and tags fit the target; raises RecipeInvalid with the place in the lock.
 
-    `where` is the line that names the file, for what is wrong with the file as a whole.
+    Of what `from_source` names it is the sdist. `where` is the line that names the file, for what is wrong with all of it.
     """
     try:
         from packaging.pylock import Pylock, PylockSelectError, PylockValidationError
@@ -60,9 +65,11 @@ def read_pylock(path: Path, target: Target, where: Where, why: Why) -> tuple[Loc
     problems: list[Problem] = []
     for package, source in chosen:
         place = _place(path, text, package.name)
-        pin = _pin(package.name, str(package.version or ""), source, path.parent)
+        version, named = str(package.version or ""), canonicalize_name(package.name) in from_source
+        read = _source_pin if named else _pin
+        pin = read(package.name, version, package.sdist if named else source, path.parent)
         if isinstance(pin, str):
-            hint = f"lock it for {target}"
+            hint = "lock it with its sources, or take it out of pip.from_source" if named else f"lock it for {target}"
             problems.append(Problem(where=place, text=f"{package.name}: {pin}", rule="pylock", hint=hint))
         else:
             reason = Why(rule="lock", text=f"{package.name} {pin.version}", where=place, because=why)
@@ -72,12 +79,34 @@ def read_pylock(path: Path, target: Target, where: Where, why: Why) -> tuple[Loc
     return tuple(found)
 
 
+def _source_pin(name: str, version: str, source: Any, base: Path) -> SourcePin | str:
+    """A PackageSdist as a pin; a text where there is none."""
+    if source is None:
+        return "pip.from_source names it, and the lock has no sdist of it"
+    address, filename = _address(source, base)
+    if "sha256" not in (source.hashes or {}) or not address:
+        return "its sdist has no sha256"
+    return SourcePin(
+        name=name,
+        version=version,
+        filename=filename,
+        url=address,
+        sha256=source.hashes["sha256"].lower(),
+        size=source.size or 0,
+    )
+
+
+def _address(source: Any, base: Path) -> tuple[str, str]:
+    """Where a PackageWheel, PackageSdist or PackageArchive is, and its file's name."""
+    address = source.url or (os.path.normpath(base / source.path) if getattr(source, "path", None) else "")
+    return address, getattr(source, "filename", None) or unquote(urlsplit(address).path).rpartition("/")[2]
+
+
 def _pin(name: str, version: str, source: Any, base: Path) -> WheelPin | str:
     """A PackageWheel, or a PackageArchive that is a wheel, as a pin; a text where it is none."""
-    address = source.url or (os.path.normpath(base / source.path) if getattr(source, "path", None) else "")
-    filename = getattr(source, "filename", None) or unquote(urlsplit(address).path).rpartition("/")[2]
+    address, filename = _address(source, base)
     if not filename.endswith(".whl") or not address:
-        return "no wheel of it fits, and sources are not built from a lock"
+        return "no wheel of it fits; pip.from_source names what is built from its sdist"
     if "sha256" not in (source.hashes or {}):
         return "its wheel has no sha256"
     parts = filename.split("-")

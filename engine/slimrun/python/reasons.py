@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from slimrun.errors import Where
     from slimrun.fetch.target import Target
     from slimrun.plan.pins import WheelPin
     from slimrun.python.interpreter import Interpreter
@@ -29,18 +31,22 @@ def explain_wheels(
     fetched: Sequence[tuple[WheelPin, Path]],
     interpreter: Interpreter,
     glibc: tuple[int, int] = (2, 99),
+    *,
+    from_source: Mapping[str, Where] = MappingProxyType({}),
+    built_in: str = "",
 ) -> tuple[tuple[WheelPin, Path, Why], ...]:
     """Each wheel with the shortest reason for it, by name, ready for `install_wheels`.
 
-    Ties go to the name that sorts first. No marker knows of glibc: it only matters for checking tags again. Raises
-    BadWheel, and WheelNotFound for a wheel that is for something else.
+    Ties go to the name that sorts first. No marker knows of glibc: it only matters for checking tags again. A wheel that was
+    built says of what, in which builder, and which line of `from_source` wants it so. Raises BadWheel, and WheelNotFound for
+    a wheel that is for something else.
     """
     if not fetched:
         return ()
     target = target_of(interpreter, glibc)
     pins = {pin.name: pin for pin, _ in fetched}
     needs = {pin.name: _needs(pin, path, target) for pin, path in fetched}
-    reasons, extras = _roots(lines, target, pins)
+    reasons, extras = _roots(lines, target, pins, from_source)
     todo = deque(sorted(reasons))
     while todo:
         name = todo.popleft()
@@ -57,18 +63,30 @@ def explain_wheels(
             extras[other] = extras.get(other, frozenset()) | new
             todo.append(other)
     last = Why(rule="recipe", text=lines[0].text, where=lines[0].where) if lines else Why(rule="lock", text="locked")
-    return tuple((pin, path, reasons.get(pin.name, last)) for pin, path in sorted(fetched))
+    return tuple(
+        (pin, path, _built(pin, reasons.get(pin.name, last), from_source, built_in)) for pin, path in sorted(fetched)
+    )
+
+
+def _built(pin: WheelPin, why: Why, from_source: Mapping[str, Where], built_in: str) -> Why:
+    """The reason of a wheel that was built here: its sources stand between it and who asked for it."""
+    if pin.source is None:
+        return why
+    text = f"built of {pin.source.filename}{f' in {built_in}' if built_in else ''}"
+    return Why(rule="built", text=text, because=why, where=from_source.get(pin.name))
 
 
 def _roots(
-    lines: Sequence[Line], target: Target, pins: Mapping[str, WheelPin]
+    lines: Sequence[Line], target: Target, pins: Mapping[str, WheelPin], from_source: Mapping[str, Where]
 ) -> tuple[dict[str, Why], dict[str, frozenset[str]]]:
-    asked = read_requirements(lines, target)
+    asked = read_requirements(lines, target, from_source=from_source)
     reasons: dict[str, Why] = {}
     extras: dict[str, frozenset[str]] = {}
     direct = [(named.name, frozenset(named.requirement.extras), named.why) for named in asked.named]
     direct += [(wheel.name, wheel.extras, wheel.why) for wheel in asked.local]
     direct += [(item.pin.name, frozenset(), item.why) for item in asked.locked]
+    folders = {pin.source.url: pin.name for pin in pins.values() if pin.source and not pin.source.name}
+    direct += [(folders.get(str(item.path), ""), item.extras, item.why) for item in asked.sources]
     for name, wanted, why in direct:
         if name in pins:
             reasons.setdefault(name, why)

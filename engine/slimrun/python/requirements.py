@@ -17,12 +17,12 @@ from slimrun.python.reqfile import logical_lines, split_hashes
 from slimrun.why import Why
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from slimrun.fetch.target import Target
 
 RULE = "wheels"
-_FROM_SOURCE = "name it in pip.from_source, so that a wheel is built of it"
+_FROM_SOURCE = "write name and version instead, and name it in pip.from_source, so that a wheel is built of it"
 # What a requirements file may say to pip, and where slimrun is told the same.
 _OPTIONS = {
     "-i": "pip.index",
@@ -77,9 +77,11 @@ class LocalWheel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """A folder of which a wheel has to be built."""
+    """A folder of which a wheel has to be built; `text` is what the line calls it."""
 
     path: Path
+    text: str
+    extras: frozenset[str]
     why: Why
 
 
@@ -94,9 +96,14 @@ class Requirements:
     constraints: list[str] = field(default_factory=list)
 
 
-def read_requirements(lines: Iterable[Line], target: Target, *, constraints: Line | None = None) -> Requirements:
-    """Read the lines and the files that they name; raises RecipeInvalid with everything that is wrong, in order."""
-    reader = _Reader(target)
+def read_requirements(
+    lines: Iterable[Line], target: Target, *, constraints: Line | None = None, from_source: Collection[str] = ()
+) -> Requirements:
+    """Read the lines and the files that they name; raises RecipeInvalid with everything that is wrong, in order.
+
+    Of what `from_source` names (normalised) a lock gives the sources.
+    """
+    reader = _Reader(target, from_source)
     for line in lines:
         reason = Why(rule="recipe", text=line.text, where=line.where)
         reader.line(line.text, line.where, line.base, reason, ())
@@ -110,10 +117,10 @@ def read_requirements(lines: Iterable[Line], target: Target, *, constraints: Lin
 class _Reader:
     """Collects; nothing is raised before the last line was read."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, from_source: Collection[str]) -> None:
         self.found = Requirements()
         self.problems: list[Problem] = []
-        self._target = target
+        self._target, self._from_source = target, from_source
 
     def line(self, text: str, where: Where, base: Path, why: Why, inside: tuple[str, ...]) -> None:
         """One line of a recipe or, with `inside` the files that lead to it, of a requirements file."""
@@ -155,7 +162,7 @@ class _Reader:
             self._wrong(where, "-r needs a file", "write -r requirements.txt")
         elif is_pylock(path.name):
             try:
-                self.found.locked += read_pylock(path, self._target, where, why)
+                self.found.locked += read_pylock(path, self._target, where, why, self._from_source)
             except RecipeInvalid as error:
                 self.problems += error.problems
         else:
@@ -201,7 +208,7 @@ class _Reader:
         path = Path(os.path.normpath(base / Path(name.strip()).expanduser()))
         if path.is_dir():
             if (path / "pyproject.toml").is_file() or (path / "setup.py").is_file():
-                self.found.sources.append(Sources(path=path, why=why))
+                self.found.sources.append(Sources(path=path, text=name.strip(), extras=_extras(extras), why=why))
             else:
                 self._wrong(where, f"{path} has no pyproject.toml", "name a folder that a wheel can be built of")
         elif not path.name.endswith(".whl"):
@@ -215,8 +222,8 @@ class _Reader:
             except InvalidWheelFilename as error:
                 self._wrong(where, str(error), "wheels keep the name that they were built with (PEP 427)")
                 return
-            wanted = frozenset(extra.strip() for extra in extras.rstrip("] ").split(",") if extra.strip())
-            self.found.local.append(LocalWheel(path=path, name=called, version=str(version), extras=wanted, why=why))
+            wheel = LocalWheel(path=path, name=called, version=str(version), extras=_extras(extras), why=why)
+            self.found.local.append(wheel)
 
     def _parse(self, text: str, where: Where) -> Requirement | None:
         try:
@@ -229,6 +236,11 @@ class _Reader:
 
     def _wrong(self, where: Where, text: str, hint: str) -> None:
         self.problems.append(Problem(where=where, text=text, rule=RULE, hint=hint))
+
+
+def _extras(text: str) -> frozenset[str]:
+    """What stands behind the `[`."""
+    return frozenset(extra.strip() for extra in text.rstrip("] ").split(",") if extra.strip())
 
 
 def _short(text: str) -> tuple[str, str, str]:

@@ -28,7 +28,7 @@ from slimrun.recipe.model import (
     Wheel,
 )
 from slimrun.recipe.nodes import Mapping, Node, Scalar, Sequence, plain, walk
-from slimrun.recipe.reference import from_folder
+from slimrun.recipe.reference import from_folder, repository
 from slimrun.recipe.units import parse_duration, parse_size
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _python(node: Mapping, source: Path) -> Python:
     if not read.is_unset(node["image"]):
         return PythonImage(image=from_folder(read.text(node["image"]), _base(node["image"], source)))
     if not read.is_unset(node["git"]):
-        return _git(read.mapping(node["git"]))
+        return _git(read.mapping(node["git"]), source)
     debian = read.mapping(node["debian"])
     return PythonDebian(
         suite=read.text(debian["suite"]),
@@ -92,13 +92,13 @@ def _python(node: Mapping, source: Path) -> Python:
     )
 
 
-def _git(node: Mapping) -> PythonGit:
+def _git(node: Mapping, source: Path) -> PythonGit:
     return PythonGit(
         ref=read.text(node["ref"]),
-        repo=read.text(node["repo"]),
+        repo=repository(read.text(node["repo"]), _base(node["repo"], source)),
         libpython=cast("Libpython", read.text(node["libpython"])),
         configure=read.texts(node["configure"]),
-        builder=read.text(node["builder"]),
+        builder=from_folder(read.text(node["builder"]), _base(node["builder"], source)),
         packages=read.texts(node["packages"]),
         env=read.pairs(node["env"]),
         jobs=read.optional_number(node["jobs"]),

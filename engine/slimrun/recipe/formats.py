@@ -21,6 +21,7 @@ from slimrun.settings import ENGINE_ADDRESS
 Format = Callable[[str], str | None]
 
 _SCHEMES = ("file", "http", "https", "ssh")
+_SCP = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:[^\s:][^\s]*")
 _DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]+(?:=[A-Za-z0-9.+~:-]+)?")
 _DISTRIBUTION = re.compile(r"[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]")
 _SONAME = re.compile(r"[^\s/]+")
@@ -187,6 +188,33 @@ def _url(text: str) -> str | None:
     return None
 
 
+def _git_ref(text: str) -> str | None:
+    """As `git check-ref-format` has it, or a commit."""
+    parts = text.split("/")
+    bad = re.search(r"[\s~^:?*\[\\\x00-\x1f\x7f]|\.\.|@\{", text) or text.startswith("-") or text == "@"
+    if bad or any(not part or part.startswith(".") or part.endswith((".", ".lock")) for part in parts):
+        return f"{quoted(text)} is not the name of a branch or tag, nor a commit"
+    return None
+
+
+def _git_repository(text: str) -> str | None:
+    """What git clones from: an address, `user@host:path`, or a path from the recipe."""
+    if text.startswith(("./", "../", "/")) or _SCP.fullmatch(text):
+        return None
+    try:
+        parts = urlsplit(text)
+        known = parts.scheme in (*_SCHEMES, "git") and (parts.netloc or parts.scheme == "file")
+    except ValueError:
+        return f"{quoted(text)} is not an address"
+    if not known or re.search(r"\s", text):
+        return (
+            f"{quoted(text)} is no git repository: an address (https, ssh, git, file), user@host:path, or a path './…'"
+        )
+    if parts.password is not None or (parts.username and parts.scheme != "ssh"):
+        return "an address may not hold a user or a password: git asks your credential helper, agent or ~/.netrc"
+    return None
+
+
 def _python_regex(text: str) -> str | None:
     try:
         re.compile(text)
@@ -216,6 +244,8 @@ FORMATS: dict[str, Format] = {
     "distribution": _matches(_DISTRIBUTION, "the name of a distribution"),
     "duration": _parses(parse_duration),
     "engine-address": _matches(ENGINE_ADDRESS, "an engine's address, such as 'unix:///var/run/docker.sock'"),
+    "git-ref": _git_ref,
+    "git-repository": _git_repository,
     "image-prefix": _matches(_PREFIX, "the beginning of an image's address, such as 'registry.example.org/team'"),
     "image-reference": _image_reference,
     "image-tag": _image_tag,

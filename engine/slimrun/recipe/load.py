@@ -59,8 +59,10 @@ def load_recipe(
     chain = read_chain(path, read)
     layers = tuple(mapping(as_text(document.root, schema)) for document in chain.documents)
     command_line = mapping(as_text(sets_layer(sets, schema, path.parent), schema))
-    problems = {*chain.problems}
-    for layer in (command_line, *layers):
+    # What a path of --set leaves out, a lower layer may have: whether it does shows in the whole.
+    given = {problem for problem in check(command_line, schema, formats=False) if problem.rule != "missing-key"}
+    problems = {*chain.problems, *given}
+    for layer in layers:
         problems |= {*check(layer, schema, formats=False)}
     whole = cascade(
         extra_vars=extra_vars_layer(extra_vars or {}),

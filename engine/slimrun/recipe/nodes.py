@@ -50,10 +50,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mapping:
-    """A map, in the order it was written; every key occurs once."""
+    """A map, in the order it was written; every key occurs once.
+
+    One that is `partial` was not written as a map: it is on the way to the value that `--set a.b=c` means.
+    """
 
     entries: tuple[Entry, ...]
     where: Where
+    partial: bool = False
 
     def __getitem__(self, key: str) -> Node:
         return next(entry.value for entry in self.entries if entry.key == key)

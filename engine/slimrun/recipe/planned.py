@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from slimrun import machine
 from slimrun.errors import Problem
-from slimrun.recipe.model import PythonGit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,19 +33,11 @@ def _at(recipe: Recipe, used: bool, *key: str) -> tuple[Where, ...]:
     return (origin.where if origin else recipe.python_where,) if used else ()
 
 
-def _folder_wheels(recipe: Recipe) -> tuple[Where, ...]:
-    return tuple(wheel.where for wheel in recipe.wheels if wheel.text.startswith(".") and wheel.text.endswith("/"))
-
-
 def _foreign(recipe: Recipe, host: str) -> tuple[Where, ...]:
     return _at(recipe, any(wanted != host for wanted in recipe.platforms), "platforms")
 
 
 PLANNED: tuple[tuple[str, Callable[[Recipe], tuple[Where, ...]]], ...] = (
-    ("compiling CPython", lambda r: _at(r, isinstance(r.python, PythonGit), "python", "git")),
-    ("building from source", lambda r: _at(r, bool(r.pip.from_source), "pip", "from_source")),
-    ("packages for builds", lambda r: _at(r, bool(r.pip.build_packages), "pip", "build_packages")),
-    ("a wheel built from a folder", _folder_wheels),
     ("level tiny", lambda r: _at(r, r.prune.level == "tiny", "prune", "level")),
     ("joining double libraries", lambda r: _at(r, r.prune.dedupe, "prune", "dedupe")),
     ("traces", lambda r: _at(r, r.prune.trace is not None, "prune", "trace")),
@@ -56,9 +47,7 @@ PLANNED: tuple[tuple[str, Callable[[Recipe], tuple[Where, ...]]], ...] = (
 PLANNED_SLIM: tuple[tuple[str, tuple[str, ...], Callable[[Slim], bool]], ...] = (
     ("requiring a lock", ("lock",), lambda s: s.lock == "require"),
     ("a shared cache", ("cache", "registry"), lambda s: s.cache.registry is not None),
-    ("mirrors of git", ("mirrors", "git"), lambda s: bool(s.mirrors.git)),
     ("Dask", ("run", "dask"), lambda s: s.run.dask is not None),
-    ("an environment for builds", ("build", "env"), lambda s: bool(s.build.env)),
 )
 
 

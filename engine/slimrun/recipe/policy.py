@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from slimrun.errors import BUILT_IN, Problem, Where
-from slimrun.recipe.model import SCRATCH, PythonGit, PythonImage
+from slimrun.recipe.builds import builder_image
+from slimrun.recipe.model import SCRATCH, PythonDebian, PythonGit, PythonImage
 from slimrun.recipe.reference import begins_with, canonical, is_file
 from slimrun.recipe.words import names, quoted
 
@@ -73,6 +74,9 @@ def _references(recipe: Recipe) -> Iterator[tuple[tuple[str, ...], str]]:
             yield ("python", "image"), image
         case PythonGit(builder=builder):
             yield ("python", "git", "builder"), builder
+        case PythonDebian():
+            if (reference := builder_image(recipe)) is not None:
+                yield ("python", "debian"), reference
     if recipe.runtime != SCRATCH:
         yield ("runtime",), recipe.runtime
 

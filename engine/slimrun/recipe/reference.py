@@ -81,6 +81,11 @@ def from_folder(text: str, folder: Path) -> str:
     return f"{kind}{(folder / path).resolve()}" + (f":{tag}" if tag else "")
 
 
+def repository(text: str, folder: Path) -> str:
+    """The address of a git repository, or a path made absolute from `folder`."""
+    return str((folder / text).resolve()) if text.startswith(("./", "../", "/")) else text
+
+
 def canonical(text: str) -> str:
     """`python:3.7-slim` → `docker.io/library/python:3.7-slim`; raises ValueError for what is no reference."""
     return str(parse_reference(text))

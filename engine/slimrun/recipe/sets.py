@@ -38,7 +38,7 @@ def _one(word: str, schema: Schema, base: Path) -> Mapping:
     first, *others = _split(path, schema)
     node: Node = parse_value(text, file=where.file, base=base)
     for key in reversed(others):
-        node = Mapping(entries=(Entry(key=key, where=where, value=node),), where=where)
+        node = Mapping(entries=(Entry(key=key, where=where, value=node),), where=where, partial=True)
     return Mapping(entries=(Entry(key=first, where=where, value=node),), where=where)
 
 

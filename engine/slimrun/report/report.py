@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from slimrun.backend.assembled import Assembled
     from slimrun.debian.pins import DebPin
     from slimrun.elf.model import FamilyDecision
-    from slimrun.plan.pins import ImagePin
+    from slimrun.plan.pins import CommitPin, ImagePin
     from slimrun.prune.pruned import Pruned, Removed
     from slimrun.python.install import Distribution
     from slimrun.resolve.pins import Pins
@@ -49,6 +49,7 @@ class Report:
     pins: tuple[ImagePin, ...]
     debs: tuple[DebPin, ...]
     glibc: FamilyDecision
+    commits: tuple[CommitPin, ...]
     layers: tuple[tuple[str, str, int], ...]
     files: tuple[File, ...]
     removed: tuple[Removed, ...]
@@ -92,6 +93,7 @@ def make_report(
         size=assembled.size,
         hidden=max(0, base - assembled.tree.only(lambda path, _: path not in layer_of).size()),
         pins=pins.images,
+        commits=pins.commits,
         debs=tuple(sorted({*pins.python, *pins.packages})),
         glibc=pruned.closure.family,
         layers=tuple((layer.name, f"sha256:{layer.diff_id}", layer.content) for layer in assembled.layers),
@@ -118,6 +120,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "pins": [{"reference": pin.reference, "digest": pin.digest, "platform": pin.platform} for pin in report.pins],
         "debs": [_deb(pin) for pin in report.debs],
         "glibc": _glibc(report.glibc),
+        "commits": [{"repo": pin.repo, "ref": pin.ref, "commit": pin.commit} for pin in report.commits],
         "layers": [{"name": name, "diff_id": diff_id, "size": size} for name, diff_id, size in report.layers],
         "python": report.python,
         "packages": [

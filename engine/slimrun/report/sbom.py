@@ -21,6 +21,7 @@ def to_sbom(report: dict[str, Any]) -> str:
         *(_wheel(row["name"], row["version"]) for row in report["distributions"]),
         *(_package(row) for row in report["packages"]),
         *(_image(row) for row in report["pins"]),
+        *(_commit(row) for row in report["commits"]),
     ]
     value = {
         "bomFormat": "CycloneDX",
@@ -48,6 +49,13 @@ def _python(version: str) -> list[dict[str, Any]]:
     purl = f"pkg:generic/python@{version}"
     cpe = f"cpe:2.3:a:python:python:{version}:*:*:*:*:*:*:*"
     return [{"type": "platform", "bom-ref": purl, "name": "python", "version": version, "cpe": cpe, "purl": purl}]
+
+
+def _commit(row: dict[str, Any]) -> dict[str, Any]:
+    name = row["repo"].rstrip("/").rpartition("/")[2].removesuffix(".git")
+    vcs = quote(f"git+{row['repo']}@{row['commit']}", safe="")
+    purl = f"pkg:generic/{quote(name, safe='.')}@{row['commit']}?vcs_url={vcs}"
+    return {"type": "library", "bom-ref": purl, "name": name, "version": row["commit"], "purl": purl}
 
 
 def _wheel(name: str, version: str) -> dict[str, Any]:

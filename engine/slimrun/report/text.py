@@ -77,6 +77,7 @@ def _item(check: dict[str, Any]) -> str:
 def _inside(report: dict[str, Any]) -> tuple[tuple[str, list[str]], ...]:
     return (
         ("made from", [f"{row['reference']} ({row['digest']})" for row in report["pins"]]),
+        ("compiled from", [f"{row['ref']} of {row['repo']} ({row['commit']})" for row in report["commits"]]),
         ("CPython", [report["python"]] if report["python"] else []),
         ("distributions", [f"{row['name']} {row['version']}" for row in report["distributions"]]),
         ("Debian packages", [f"{row['name']} {row['version']}" for row in report["packages"]]),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from slimrun.backend.base import Backend, ImageSource
+    from slimrun.errors import Where
     from slimrun.plan.pins import ImagePin
     from slimrun.plan.steps import ResolveImage, TakePython
     from slimrun.resolve.pins import Pins
@@ -48,12 +49,18 @@ def resolve_images(steps: Sequence[ResolveImage], backend: Backend) -> dict[str,
 def take_python(step: TakePython, pin: ImagePin, backend: Backend) -> BaseBuild:
     """CPython and its supply out of an image that is never started; raises PythonNotFound."""
     image = backend.open_image(pin)
-    env = dict(image.env)
-    path_env = env.get("PATH") or DEFAULT_PATH
+    path = dict(image.env).get("PATH") or DEFAULT_PATH
+    why = Why(rule="recipe", text=f"python.image: {step.image}", where=step.where)
+    return take_out_of(image, pin, name=pin.reference, path=path, why=why, where=step.where)
+
+
+def take_out_of(image: ImageSource, pin: ImagePin, *, name: str, path: str, why: Why, where: Where) -> BaseBuild:
+    """The first python3 on `path` in an open image, with its supply; `pin` says for which platform the image is."""
+    path_env = path
     found = _first_python(image, path_env)
     if found is None:
-        msg = f"{pin.reference} has no python3 in {path_env}"
-        raise PythonNotFound(msg, where=step.where, hint="name an image that has CPython, such as python:3.12-slim")
+        msg = f"{name} has no python3 in {path_env}"
+        raise PythonNotFound(msg, where=where, hint="name an image that has CPython, such as python:3.12-slim")
     link, prefix = found[0], dirname(dirname(found[1]))
     libraries = [_LIBRARIES.format(triplet=machine.of_platform(pin.platform).triplet)]
     own = _python_folders(image, prefix)
@@ -61,12 +68,16 @@ def take_python(step: TakePython, pin: ImagePin, backend: Backend) -> BaseBuild:
     links = [] if any(link.startswith(f"{folder}/") for folder in own) else [link]
     tree = image.tree([*own, *_FOLDERS, *links], libraries=libraries)
     try:
-        interpreter = find_interpreter(tree, path_env, env=env)
+        interpreter = find_interpreter(tree, path_env, env=dict(image.env))
     except PythonNotFound as error:
-        error.where = error.where or step.where
+        error.where = error.where or where
         raise
-    why = Why(rule="recipe", text=f"python.image: {step.image}", where=step.where)
-    return take(tree, interpreter, name=pin.reference, why=why)
+    return take(tree, interpreter, name=name, why=why)
+
+
+def library_tree(image: ImageSource, platform: str) -> Tree:
+    """What an image for this platform has of shared libraries, and what tells the loader of them."""
+    return image.tree(_FOLDERS, libraries=[_LIBRARIES.format(triplet=machine.of_platform(platform).triplet)])
 
 
 def open_runtime(pins: Pins, backend: Backend) -> Layered:

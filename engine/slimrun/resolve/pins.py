@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from slimrun.plan.pins import ImagePin
+from slimrun.plan.pins import CommitPin, ImagePin
 
 if TYPE_CHECKING:
     from slimrun.debian.pins import DebPin
@@ -13,14 +13,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pins:
-    """`base` None for a base build out of Debian's packages, which are `python`; `runtime` None for scratch.
+    """`base` is the base build's image, or its builder's, whose CPython is `commit`'s; `runtime` None for scratch.
 
-    `packages` are those that the recipe names and their dependencies; `platform` is all images' own.
+    `base` is None for a base build out of Debian's packages, which are `python`. `packages` are those that the recipe
+    names and their dependencies; `platform` is all images' own.
     """
 
     base: ImagePin | None
     runtime: ImagePin | None
     platform: str
+    commit: CommitPin | None = None
+    wheel_builder: ImagePin | None = None
     python: tuple[DebPin, ...] = ()
     packages: tuple[DebPin, ...] = ()
 
@@ -28,6 +31,11 @@ class Pins:
     def images(self) -> tuple[ImagePin, ...]:
         """The pins of images, the base build's first."""
         return tuple(pin for pin in (self.base, self.runtime) if pin is not None)
+
+    @property
+    def commits(self) -> tuple[CommitPin, ...]:
+        """The commits of git repositories."""
+        return () if self.commit is None else (self.commit,)
 
     def without(self, *names: str) -> Pins:
         """The same with nothing in these fields."""
@@ -46,4 +54,6 @@ _WORDS = {"python": "Debian's Python", "packages": "Debian packages"}
 def _words(name: str, value: object) -> str:
     if isinstance(value, ImagePin):
         return f"the pin of {value.reference}"
+    if isinstance(value, CommitPin):
+        return f"the commit of {value.ref}"
     return f"the pin of no {name}" if value is None else f"the pins of {_WORDS.get(name, name)}"

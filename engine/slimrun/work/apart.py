@@ -12,7 +12,7 @@ from slimrun.work.relay import Gathered, Relay
 
 if TYPE_CHECKING:
     from slimrun.events import Event
-    from slimrun.pipeline import Context
+    from slimrun.given import Context
     from slimrun.settings import BackendName, Settings
     from slimrun.work.job import Answer, Job
     from slimrun.work.opening import OpenBackend

@@ -12,7 +12,7 @@ from slimrun.work.relay import Gathered, Relay
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from slimrun.pipeline import Context
+    from slimrun.given import Context
     from slimrun.work.job import Answer, Job
 
 

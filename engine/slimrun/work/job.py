@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from slimrun.deadline import Deadline
 from slimrun.errors import Interrupted, SlimrunError, Terminated
 from slimrun.events import Progress
-from slimrun.pipeline import WORKERS, Context, Given, Unchanged
+from slimrun.given import Context, Given, Unchanged
+from slimrun.pipeline import WORKERS
 from slimrun.plan.digest import digest_of
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from slimrun.work.job import look_up
 if TYPE_CHECKING:
     from slimrun.backend.base import Finished
     from slimrun.events import Status
-    from slimrun.pipeline import Context
+    from slimrun.given import Context
     from slimrun.plan.compile import Plan
 
 REFRESHED = ("resolve", "wheels")

@@ -9,7 +9,7 @@ from slimrun.cache.store import Cache
 from slimrun.cache.trim import running
 from slimrun.errors import EngineUnreachable
 from slimrun.events import Note
-from slimrun.pipeline import Context
+from slimrun.given import Context
 from slimrun.work.relay import Relay
 
 if TYPE_CHECKING:
