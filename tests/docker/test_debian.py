@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.docker.conftest import RECIPES, docker, inspect, write_recipe
+from tests.reports import report_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +48,7 @@ verify:
     explained = slimrun("explain", "packages", "/usr/lib/**/libpq.so.5.*")
     assert "libpq5" in explained.out
     assert "image.yaml:4:" in explained.out
-    report = json.loads((slimrun.cache / "slimrun/records/report/packages.json").read_text())
+    report = report_of(slimrun.cache / "slimrun", "packages")
     assert {item["name"] for item in report["debs"] if item["named"]} == {"libpq5", "tzdata"}
     assert "libssl3" in {item["name"] for item in report["debs"]}
     assert [item["path"] for item in (*report["files"], *report["removed"]) if not item["why"][-1]["where"]] == []

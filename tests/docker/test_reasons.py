@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
 from tests.docker.conftest import RECIPES, docker, write_recipe
+from tests.reports import report_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,9 +23,7 @@ prune:
 
 
 def report(slimrun: Slimrun, name: str) -> dict[str, Any]:
-    value = json.loads((slimrun.cache / "slimrun/records/report" / f"{name}.json").read_text())
-    assert isinstance(value, dict)
-    return value
+    return report_of(slimrun.cache / "slimrun", name)
 
 
 def nowhere(value: dict[str, Any]) -> list[str]:

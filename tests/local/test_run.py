@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.conftest import CANNOT
 from tests.docker.conftest import Done
+from tests.reports import report_of
 
 if TYPE_CHECKING:
     from tests.local.conftest import Local
@@ -46,7 +47,7 @@ def test_the_last_line_says_how_to_use_it(local: Local, hello: Path, made: Path)
 
 
 def test_verify_was_not_skipped_where_commands_can_run(local: Local, made: Path) -> None:
-    report = json.loads((local.folder / "cache/slimrun/records/report/hello.json").read_text())
+    report = report_of(local.folder / "cache/slimrun", "hello")
     checks = {check["name"]: check for check in report["checks"]}
     assert made.is_file()
     if not NAMESPACES:
@@ -178,7 +179,7 @@ def test_what_cannot_be_run_is_skipped_with_the_reason_and_run_once_it_can(
     (line,) = [line for line in done.out.splitlines() if line.startswith("[WARNING]")]
     assert "checks skipped, not ok: this machine does not let commands run in namespaces" in line
     assert "there is no unshare" in line
-    report = json.loads((tmp_path / "cache/slimrun/records/report/hello.json").read_text())
+    report = report_of(tmp_path / "cache/slimrun", "hello")
     skipped = [check for check in report["checks"] if check["skipped"]]
     assert "run -c print('hello')" in {check["name"] for check in skipped}
     assert not any(check["ok"] for check in skipped)
