@@ -54,6 +54,7 @@ SLOW = (
     "test_schedule_many",
     "test_compile_stages",
     "tree/test_resolve",
+    "work/test_deadline",
 )
 
 

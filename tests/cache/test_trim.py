@@ -105,7 +105,7 @@ def test_using_is_what_counts_not_making(full: Full) -> None:
 def test_random_caches(full: Full) -> None:
     """At most the size is left, what goes is older than what stays, and no more goes than must."""
     source = random.Random(4711)
-    for _ in range(20):
+    for _ in range(8):
         stages = {f"k{number}": source.randrange(1000) for number in range(8)}
         for key, used in stages.items():
             full.stage(key, used)

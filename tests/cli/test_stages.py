@@ -168,6 +168,7 @@ def test_a_name_without_a_registry_is_not_pushed(shop: Shop) -> None:
     assert shop("app.yaml", "--list-tasks")[1].splitlines()[-1] == "    push : app:latest"
 
 
+@pytest.mark.slow
 def test_pushing(shop: Shop) -> None:
     """What is pushed and verified is `ok`; offline it is believed, and what was not pushed is an error."""
     Path("slim.yaml").write_text("registry: {prefix: '127.0.0.1:9/team', push: true}\n")
