@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from slimrun.errors import BUILT_IN, ImageFailed, Problem, RecipeInvalid, Where
-from slimrun.why import Why, setting
+from slimrun.why import Why, printable, setting
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,19 @@ def test_errors_cross_process_boundaries(error: ImageFailed | RecipeInvalid) -> 
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is type(error)
     assert (again.render(), str(again), again.where) == (error.render(), str(error), error.where)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("libz.so.1 is needed by /lib/é", None),
+        ("a\nfatal: all is lost", "a\\nfatal: all is lost"),
+        ("\x1b[31mred\r", "\\x1b[31mred\\r"),
+        ("bytes \udcff, \u202e", "bytes \\udcff, \\u202e"),
+    ],
+)
+def test_names_of_files_stay_on_their_line(text: str, shown: str | None) -> None:
+    assert Why(rule="needed", text=text).text == printable(text) == (shown or text)
 
 
 def test_a_chain_of_reasons() -> None:

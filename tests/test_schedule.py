@@ -16,6 +16,7 @@ from slimrun.cache.store import Cache
 from slimrun.errors import EngineUnreachable, ImageNotFound, MissingLibrary, VerifyFailed
 from slimrun.events import Event, PlayStarted, Recap, TaskEnded, TaskStarted
 from slimrun.given import Context
+from slimrun.oci.layer import write_tar
 from slimrun.pipeline import WORKERS
 from slimrun.plan.compile import BUILDING, STAGES, TOOLCHAIN, compile_plan
 from slimrun.recipe.load import load_recipe
@@ -32,6 +33,9 @@ from tests.treetext import tree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from slimrun.oci.layer import Writable
+    from slimrun.tree.tree import Tree
 
 RECIPE = """
 name: app
@@ -206,6 +210,20 @@ def test_an_image_that_does_not_pass_gets_no_tag(bench: Bench) -> None:
     assert len(bench.backend.loaded) == 1
 
 
+def test_layers_that_are_not_written_the_same_twice_get_no_tag(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found while the image is loaded and run."""
+
+    def later(tree: Tree, stream: Writable, *, epoch: int) -> None:
+        write_tar(tree, stream, epoch=epoch + 1)
+
+    monkeypatch.setattr("slimrun.verify.proof.write_tar", later)
+    outcome = bench.run()
+    assert isinstance(outcome.error, VerifyFailed)
+    assert "the layer files is written in other bytes the second time" in outcome.error.message
+    assert bench.backend.calls[-1] == "discard"
+    assert (bench.backend.tags, bench.backend.loaded) == ({}, {})
+
+
 def test_an_image_that_failed_is_tried_again(bench: Bench) -> None:
     bench.backend.answer = answer
     bench.run()
@@ -268,6 +286,7 @@ def test_the_report_keeps_to_its_schema(bench: Bench) -> None:
     assert [layer["name"] for layer in report["layers"]] == ["base", "python", "files", "system"]
     assert report["size"] == sum(layer["size"] for layer in report["layers"]) == outcome.finished.size
     assert all(check["ok"] for check in report["checks"])
+    assert {"libraries", "provenance", "layers"} <= {check["name"] for check in report["checks"]}
     nowhere = [row["path"] for row in (*report["files"], *report["removed"]) if not row["why"][-1]["where"]]
     assert nowhere == [], "every reason ends at a line of the recipe"
 

@@ -66,6 +66,25 @@ def kit(tmp_path_factory: pytest.TempPathFactory, objects: Path) -> Kit:
     return Kit(Bench(tmp_path_factory.mktemp("kit"), objects))
 
 
+@pytest.fixture(scope="session")
+def sound(kit: Kit) -> bytes:
+    """A small library with all kinds of tags."""
+    bench = kit.bench
+    source = bench.object(
+        "sound",
+        "extern void other(void);\nvoid mine(void) { other(); }\nstatic int hidden;\nint *use(void) { return &hidden; }\n",
+    )
+    options = ["-Wl,-z,nodelete", "-Wl,--build-id=0x0123456789abcdef", "-Wl,--hash-style=gnu"]
+    return bench.lib(
+        "libsound.so",
+        ["liba.so.1", "libb.so.2"],
+        soname="libsound.so.9",
+        runpath="$ORIGIN",
+        options=options,
+        source=source,
+    ).read_bytes()
+
+
 @pytest.fixture
 def bare_chroot(tmp_path: Path) -> Chroot:
     """An empty root to run things in."""

@@ -7,6 +7,7 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from slimrun.errors import BadElf
+from slimrun.why import printable
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -73,8 +74,10 @@ class Image:
 
     def bad(self, why: str) -> NoReturn:
         """Give up on this file."""
-        msg = f"{self.path!r}: {why}" if not self.path.isprintable() else f"{self.path}: {why}"
-        raise BadElf(msg, hint="the file is damaged or hostile; take it out of the selection, or get it anew")
+        msg = f"{self.path}: {why}"
+        raise BadElf(
+            printable(msg), hint="the file is damaged or hostile; take it out of the selection, or get it anew"
+        )
 
     def read(self, offset: int, count: int) -> bytes:
         """Exactly `count` bytes of the file."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from slimrun.why import printable
+
 if TYPE_CHECKING:
     from slimrun.elf.ldcache import Cached
     from slimrun.tree.entry import Entry
@@ -85,7 +87,7 @@ class Missing:
 
     def __str__(self) -> str:
         reason = self.fatal or f"nothing in {', '.join(self.searched) or 'any folder'}"
-        return f"{self.name} is needed by {self.needed_by}: {reason}"
+        return printable(f"{self.name} is needed by {self.needed_by}: {reason}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +106,7 @@ class Unmet:
     symbol: bool = False
 
     def __str__(self) -> str:
-        return f"{self.by} needs {self.version} of {self.library}, and {self.provider} does not offer it"
+        return printable(f"{self.by} needs {self.version} of {self.library}, and {self.provider} does not offer it")
 
 
 class Level(StrEnum):
@@ -124,7 +126,7 @@ class Finding:
     level: Level = Level.WARNING
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.text} [{self.rule}]"
+        return printable(f"{self.path}: {self.text} [{self.rule}]")
 
 
 class FamilyChoice(StrEnum):

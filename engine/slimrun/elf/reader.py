@@ -16,6 +16,7 @@ from slimrun.elf import notes
 from slimrun.elf.image import MAGIC, MAX_COMPONENT, PT_LOAD, Image, Strings
 from slimrun.elf.info import ElfInfo, ElfType, Load, VersionNeed, VersionRef
 from slimrun.errors import BadElf
+from slimrun.why import printable
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -52,8 +53,7 @@ def read_elf(stream: BinaryIO, path: str) -> ElfInfo | None:
     try:
         return _info(Image(stream, path))
     except (OSError, ValueError, OverflowError, struct.error) as error:
-        msg = f"{path}: {error}"
-        raise BadElf(msg) from error
+        raise BadElf(printable(f"{path}: {error}")) from error
 
 
 def dynamic_of(image: Image) -> Dynamic:

@@ -9,6 +9,7 @@ from slimrun.elf.image import MAGIC, Image
 from slimrun.elf.info import Symbols
 from slimrun.elf.reader import DT, dynamic_of, strings_of
 from slimrun.errors import BadElf
+from slimrun.why import printable
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -30,8 +31,7 @@ def read_symbols(stream: BinaryIO, path: str) -> Symbols:
         dynamic = dynamic_of(image)
         return _symbols(image, dynamic) if DT["DT_SYMTAB"] in dynamic else NONE
     except (OSError, ValueError, OverflowError, struct.error) as error:
-        msg = f"{path}: {error}"
-        raise BadElf(msg) from error
+        raise BadElf(printable(f"{path}: {error}")) from error
 
 
 def _symbols(image: Image, dynamic: Dynamic) -> Symbols:
