@@ -100,7 +100,7 @@ def test_notes_of_what_is_opened_at_run_time() -> None:
 
 def test_closures_take_no_longer_than_the_loader() -> None:
     """benchmarks/closure.py, by CPU time: what else the machine does is no matter. It ends with 1 where the two disagree."""
-    argv = [sys.executable, str(BENCHMARK), str(distro("bookworm").root)]
+    argv = [sys.executable, str(BENCHMARK), str(distro("trixie-slim").root)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, env={"PATH": "/usr/bin:/bin"})
     assert done.returncode == 0, done.stdout + done.stderr
     ratio = re.search(r"\((\d+\.\d+) of its CPU time\)", done.stdout)
