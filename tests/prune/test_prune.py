@@ -315,3 +315,12 @@ def test_groups(path: str, group: str | None) -> None:
 def test_every_group_is_explained_and_tried() -> None:
     assert {group.name for group in GROUPS} == {name for _, name in NAMED if name}
     assert [group.name for group in GROUPS if not (group.text and group.breaks)] == []
+
+
+def test_devices_and_fifos_never_come_along() -> None:
+    """Whoever brings them, and whatever `keep` names: an engine makes its own (ELF.md 6.2)."""
+    rows = {"/dev/null": "char 1:3", "/app/disk": "block 8:0", "/app/pipe": "fifo 0600", "/app/x": b"x"}
+    for rules in ({}, {"keep": globs("/app/**")}):
+        found = prune(files=rows, **rules)
+        assert layer(found, "files") == ["/app/x"]
+        assert {rules_of(found)[path] for path in ("/dev/null", "/app/disk", "/app/pipe")} == {"device"}

@@ -54,6 +54,14 @@ GOOD: dict[str, tuple[tuple[Row, ...], dict[str, str]]] = {
         {"/l": "symlink /etc", "/l/passwd": "A"},
     ),
     "a link upwards": ((row("l", type=LINK, linkname="../../x"),), {"/l": "symlink ../../x"}),
+    "a link upwards, written through": (
+        (row("d/l", type=LINK, linkname=".."), row("d/l/x", b"A")),
+        {"/d/l": "symlink ..", "/d/l/x": "A"},
+    ),
+    "the longest names": (
+        (row("n" * 255, b"A"), row("m/" * 2047 + "m", b"B")),
+        {"/" + "m/" * 2047 + "m": "B", "/" + "n" * 255: "A"},
+    ),
     "a name twice": ((row("a", b"1"), row("a", b"2")), {"/a": "2"}),
     "a file, a link, a file": ((row("a", b"1"), row("a", type=LINK, linkname="/v"), row("a", b"3")), {"/a": "3"}),
     "setuid": ((row("su", mode=0o104755),), {"/su": ""}),
@@ -100,6 +108,9 @@ TWO = archive(row("a", b"A" * 600), row("b", b"B" * 600))
 BAD: dict[str, bytes] = {
     "..": archive(row("../esc", b"x")),
     ".. inside": archive(row("a/../../esc", b"x")),
+    "a part of a name too long": archive(row("d/" + "n" * 256, b"x")),
+    "a part too long in bytes": archive(row("é" * 128, b"x")),
+    "a name too long": archive(row("m/" * 2048 + "m", b"x")),
     "a hard link to ..": archive(row("a", type=HARD, linkname="../b")),
     "empty": b"",
     "text": b"this is not a tar at all\n" * 100,
@@ -234,3 +245,18 @@ def test_mutants_are_read_or_refused(tmp_path: Path) -> None:
             outcomes["refused"] += 1
     assert outcomes["refused"] > 100
     assert outcomes["read"] > 10
+
+
+def test_pax_says_how_long_a_file_is(tmp_path: Path) -> None:
+    """Two readers that disagree about a length see other members behind it (CVE-2025-62518): PAX counts, as for GNU tar."""
+    inner = archive(row("hidden", b"evil"))[:1024]
+    whole = archive(row("outer", inner, pax_headers={"size": "1024"}), row("last", b"L"))
+    at = whole.index(b"outer", 1024)
+    data = bytearray(whole)
+    data[at + 124 : at + 136] = b"%011o\0" % 0
+    data[at + 148 : at + 156] = b" " * 8
+    data[at + 148 : at + 156] = b"%06o\0 " % sum(data[at : at + 512])
+    (tmp_path / "x.tar").write_bytes(data)
+    found = plain(read_tar(tmp_path / "x.tar"))
+    assert list(found) == ["/outer", "/last"]
+    assert found["/outer"].read() == inner

@@ -20,7 +20,7 @@ from slimrun.oci.layer import Layer, whiteouts, with_parents, write_layer
 from slimrun.prune.pruned import Pruned
 from slimrun.tree.entry import link
 from slimrun.tree.tree import Tree
-from slimrun.verify.proof import layers_as_checked, origin_of, provenance, supply_of
+from slimrun.verify.proof import layers_as_checked, origin_of, privileges, provenance, supply_of
 from slimrun.why import Why
 
 if TYPE_CHECKING:
@@ -214,3 +214,20 @@ def test_supplies_of_glibc(choice: FamilyChoice, expected: str, image: Image) ->
     pruned = image.pruned(closure=Closure(family=FamilyDecision(choice=choice, supply="builder")))
     supply = supply_of(image.assembled, pruned)
     assert (supply("/usr/lib/libm.so.6"), supply("/usr/bin/tool")) == (expected, "files")
+
+
+def test_files_that_run_with_more_rights_are_named(image: Image) -> None:
+    """Of what was added; what the runtime has is its own affair, and the policy's."""
+    assert privileges(image.pruned()) == ()
+    image.whole = image.whole.merge(tree({"/bin/sh": "file 4755 sh"}))
+    assert privileges(image.pruned()) == ()
+    capable = replace(PYTHON["/usr/lib/libm.so.6"], xattrs=(("security.capability", b"x"),))
+    image.trees["files"] = tree(
+        {"/bin/a": "file 4755 a", "/bin/b": "file 2755 b", "/bin/c": "file 1755 c", "/d": "dir 2755"}
+    )
+    image.trees["python"] = Tree({"/usr/bin/ping": capable})
+    assert privileges(image.pruned()) == (
+        "added with set-user-ID, set-group-ID or file capabilities: /bin/a, /bin/b, /usr/bin/ping",
+    )
+    image.trees["files"] = tree({f"/bin/{number}": "file 4755 a" for number in range(8)})
+    assert privileges(image.pruned())[0].endswith("/bin/0, /bin/1, /bin/2, /bin/3, /bin/4 and 4 more")

@@ -9,6 +9,7 @@ from slimrun.prune.globs import Matcher
 from slimrun.prune.pruned import Removed
 from slimrun.prune.rules import GROUPS, Rules
 from slimrun.python.scan import imported
+from slimrun.tree.entry import Kind
 from slimrun.tree.tree import Tree
 from slimrun.why import Why, setting
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 PACKAGE_DOCS = Matcher(
     ("/usr/share/{doc,man,info,lintian,bug,doc-base}", "/usr/include", "/usr/lib/**/*.a", "/usr/lib/**/pkgconfig")
 )
+DEVICES = (Kind.CHAR, Kind.BLOCK, Kind.FIFO)
 PACKAGE_KEPT = Matcher(("/usr/share/doc/*/copyright",))
 
 
@@ -58,6 +60,8 @@ class Choice:
         level_why = setting("level", f"prune.level: {self.rules.level}", self.rules.level_where, build.line)
         kept: dict[str, Entry] = {}
         for path, entry in build.selection.items():
+            if self._is_device(path, entry, build.whys[path]):
+                continue
             if self._settled(path, entry, build.whys[path]):
                 if self.keeps(path):
                     kept[path] = entry
@@ -70,6 +74,8 @@ class Choice:
                 self.remove(path, entry, Why(rule=group.name, text=group.text, because=level_why))
         for path, entry in supply.items():
             if path not in build.selection and self.keeps(path):
+                if self._is_device(path, entry, self._keep_why(path)):
+                    continue
                 kept[path] = entry
                 self.whys[path] = self._keep_why(path)
         return Tree(kept)
@@ -79,6 +85,8 @@ class Choice:
         origins = dict(part.whys)
         kept: dict[str, Entry] = {}
         for path, entry in part.tree.items():
+            if self._is_device(path, entry, origins[path]):
+                continue
             if not self._settled(path, entry, origins[path]):
                 self.whys[path] = origins[path]
             elif not self.keeps(path):
@@ -130,6 +138,14 @@ class Choice:
         pattern = self._drop.match(path) or ""
         where = next(glob.where for glob in self.rules.drop if glob.text == pattern)
         return Why(rule="drop", text=f"prune.drop names {pattern}", because=because, where=where)
+
+    def _is_device(self, path: str, entry: Entry, origin: Why) -> bool:
+        """Whether a path is one that no `keep` brings: an engine makes its own devices, and a FIFO is a running program's."""
+        if entry.kind not in DEVICES:
+            return False
+        text = "a device or FIFO, which an engine makes itself"
+        self.remove(path, entry, Why(rule="device", text=text, because=origin))
+        return True
 
     def _settled(self, path: str, entry: Entry, origin: Why) -> bool:
         """Whether `keep` or `drop` decide on a path; records the reason."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 XATTR = "SCHILY.xattr."
 MAX_MEMBERS = 1_000_000
+# PATH_MAX with its NUL, and NAME_MAX.
+MAX_PATH, MAX_PART = 4096, 255
 # A sparse member's size costs its writer nothing, and its bytes are held in memory.
 MAX_SPARSE = 1 << 28
 _CHUNK = 1 << 20
@@ -101,8 +103,12 @@ def place(entries: dict[str, Entry], member: Member) -> None:
 
 
 def absolute(name: str) -> str:
-    """A member's name as an absolute path; raises BadArchive for one that leads upwards."""
+    """A member's name as an absolute path; raises BadArchive for one that leads upwards, or is too long to be one."""
     parts = [part for part in name.split("/") if part not in ("", ".")]
+    raw = name.encode("utf-8", "surrogateescape")
+    if len(raw) >= MAX_PATH or any(len(part) > MAX_PART for part in raw.split(b"/")):
+        msg = f"archive member {name[:60]!r}… has a name that no file system takes"
+        raise BadArchive(msg)
     if ".." in parts or "\0" in name:
         msg = f"archive member {name!r} leads out of the archive"
         raise BadArchive(msg)

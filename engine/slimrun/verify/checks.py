@@ -16,7 +16,7 @@ from slimrun.errors import MissingLibrary, VerifyFailed, Where
 from slimrun.tree.entry import Kind
 from slimrun.verify.environment import unfounded
 from slimrun.verify.model import Check, Verified
-from slimrun.verify.proof import origin_of, supply_of
+from slimrun.verify.proof import origin_of, privileges, supply_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,6 +95,7 @@ def static_checks(
         *unfounded(assembled.tree, dict(assembled.config.env)),
         *(str(item) for item in found if item not in wrong),
         *(str(item) for item in pruned.unresolved),
+        *privileges(pruned),
     ]
     return tuple(checks), tuple(warnings)
 

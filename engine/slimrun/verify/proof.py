@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from slimrun.elf.model import FamilyChoice
 from slimrun.elf.output import BASE
+from slimrun.elf.walk import SETUID_OR_SETGID
 from slimrun.oci.layer import write_tar
 from slimrun.tree.entry import Kind
 from slimrun.tree.layers import WHITEOUT
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 # Reasons of what the closure took out of a supply, and nobody selected.
 PULLED = frozenset({"needed", "hwcaps", "interpreter", "family", "nss"})
 SHA256 = re.compile(r"[0-9a-f]{64}")
+CAPABILITY = "security.capability"
 _PROVED = "proved"
 _SHOWN = 5
 
@@ -60,6 +62,20 @@ def provenance(assembled: Assembled, pruned: Pruned) -> Check:
             found.append(f"{path} has no digest")
     detail = "; ".join(found[:_SHOWN]) or f"{len(added)} files and links, each with its reason and digest"
     return Check(name="provenance", ok=not found, detail=detail)
+
+
+def privileges(pruned: Pruned) -> tuple[str, ...]:
+    """A warning that names the files, of those that were added, which run with more rights than who starts them has."""
+    added = {path: entry for _, tree in pruned.layers for path, entry in tree.files()}
+    found = [
+        path
+        for path, entry in sorted(added.items())
+        if entry.mode & SETUID_OR_SETGID or any(name == CAPABILITY for name, _ in entry.xattrs)
+    ]
+    if not found:
+        return ()
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return (f"added with set-user-ID, set-group-ID or file capabilities: {', '.join(found[:_SHOWN])}{more}",)
 
 
 def layers_as_checked(assembled: Assembled, pruned: Pruned, cache: Cache, *, epoch: int) -> Check:
