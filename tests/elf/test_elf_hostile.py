@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import os
 import random
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from elf_kit import DT_NEEDED, DT_STRSZ, DT_STRTAB, LINE, PT_DYNAMIC, PT_LOAD, Kit, made, merged
 
+import slimrun
 from slimrun.elf.closure import Facts, Finding, Root, Supply, check, close
 from slimrun.elf.reader import read_elf
 from slimrun.elf.symbols import read_symbols
@@ -328,3 +330,47 @@ def test_mutants_among_the_files_of_an_image(seeds: list[bytes], kit: Kit) -> No
         except BadElf:
             rules.add("BadElf")
     assert {"bad-elf", "Missing"} <= rules
+
+
+def reaches(path: Path) -> set[str]:
+    """The modules that a file imports, and what it takes of `os`."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add((node.module or "").partition(".")[0])
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "os":
+            found.add(f"os.{node.attr}")
+    return found
+
+
+def test_nothing_of_a_target_is_run() -> None:
+    """A file's own PT_INTERP may be anything (ELF.md 4.1): what decides on an image starts no process and loads no library."""
+    rooms = Path(slimrun.__file__).parent
+    forbidden = {
+        "subprocess",
+        "ctypes",
+        "multiprocessing",
+        "socket",
+        "pty",
+        "runpy",
+        "os.system",
+        "os.fork",
+        "os.popen",
+    }
+    for path in (path for room in ("elf", "tree", "prune", "debian") for path in sorted((rooms / room).glob("*.py"))):
+        found = reaches(path)
+        assert not found & forbidden, path
+        assert not [name for name in found if name.startswith(("os.exec", "os.spawn", "os.posix_spawn"))], path
+
+
+@pytest.mark.parametrize("options", [["-static"], ["-static-pie"]])
+def test_programs_without_libraries(options: list[str], kit: Kit) -> None:
+    """They need nothing, in a tree that has nothing: no interpreter, no libc, and no table of what they need."""
+    program = file(kit.bench.exe(f"static{options[0]}", options=options).read_bytes(), mode=0o755)
+    tree = Tree({"/app/prog": program})
+    roots = [Root(path="/app/prog", why=LINE)]
+    closure = close(tree, roots, [Supply(name="supply", tree=merged(kit.glibc("2.36")))], facts=Facts())
+    assert (closure.pulled, closure.missing, closure.used) == ((), (), {"/app/prog"})
+    assert check(tree, roots, facts=Facts()) == ()

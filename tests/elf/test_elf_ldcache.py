@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from elf_bench import HostTree
+from elf_bench import HostTree, Ours
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slimrun.elf import ldcache
+from slimrun.elf import ldcache, ldconf
 from slimrun.elf.facts import Facts
 from slimrun.elf.ldcache import Cached
 from slimrun.elf.sonames import as_ldconfig
@@ -134,6 +134,64 @@ def test_loader_accepts_ours(bench: Bench, chroot: Callable[[dict[str, Path]], C
         pytest.skip("cannot be had here: not an x86-64-v2 machine: nothing takes the variant")
     root.write(ldcache.PATH, ldcache.write([*lines, line("libtwo.so", "/odd/v2/libtwo.so", hwcaps="x86-64-v2")]))
     assert sorted(root.run("/exe").split()) == ["here"] * (len(names) - 1) + ["variant"]
+
+
+def test_cache_of_a_program_that_takes_no_default(bench: Bench, chroot: Callable[[dict[str, Path]], Chroot]) -> None:
+    """-z nodefaultlib: what the cache has below a default folder is nothing to it, what it has elsewhere is."""
+    bench.lib("libodd.so", soname="libodd.so")
+    bench.lib("libusual.so", soname="libusual.so")
+    exe = bench.bare("exe", [bench / "libodd.so", bench / "libusual.so"], options=["-Wl,-z,nodefaultlib"])
+    plain = bench.bare("plain", [bench / "libodd.so", bench / "libusual.so"])
+    there = {"/odd/libodd.so": bench / "libodd.so", "/lib/x86_64-linux-gnu/sub/libusual.so": bench / "libusual.so"}
+    root = chroot({"/exe": exe, "/plain": plain, **there})
+    root.write(ldcache.PATH, ldcache.write([line(path.rpartition("/")[2], path) for path in there]))
+    for name, absent in (("/plain", set()), ("/exe", {"libusual.so"})):
+        said = root.run("/lib64/ld-linux-x86-64.so.2", "--list", name)
+        assert ("libusual.so: cannot open" in said) is bool(absent), said
+        ours = Ours(HostTree(str(root.root)), (), "x86_64").trace(name)
+        assert ours.missing == absent
+        assert "/odd/libodd.so" in ours.loaded
+
+
+def test_cache_that_leads_to_nothing(bench: Bench, chroot: Callable[[dict[str, Path]], Chroot]) -> None:
+    """A line whose file is gone is passed over: the default folders come next."""
+    for name in ("libgone.so", "libmoved.so"):
+        bench.lib(name, soname=name)
+    exe = bench.exe("exe", ["libgone.so", "libmoved.so"])
+    root = chroot({"/exe": exe, "/usr/lib/libmoved.so": bench / "libmoved.so"})
+    root.write(ldcache.PATH, ldcache.write([line("libgone.so"), line("libmoved.so")]))
+    said = root.run("/exe")
+    assert "libgone.so: cannot open" in said
+    assert "libmoved.so" not in said
+    ours = Ours(HostTree(str(root.root)), (), "x86_64").trace("/exe")
+    assert (ours.missing, "/usr/lib/libmoved.so" in ours.loaded) == ({"libgone.so"}, True)
+
+
+CONF = {
+    "etc/ld.so.conf": "# first\n/one\ninclude ld.so.conf.d/*.conf\ninclude /etc/more.conf nowhere.conf\nhwcap 1 x\n/last/\n/one\n",
+    "etc/ld.so.conf.d/b.conf": "/b # of b\n  /two  \n",
+    "etc/ld.so.conf.d/a.conf": "include deeper/*.conf\n/a\n",
+    "etc/ld.so.conf.d/deeper/z.conf": "/z\n",
+    "etc/ld.so.conf.d/.hidden.conf": "/hidden\n",
+    "etc/ld.so.conf.d/other": "/other\n",
+    "etc/more.conf": "/more\nrelative\n",
+}
+
+
+def test_folders_of_ld_so_conf_as_ldconfig_reads_them(tmp_path: Path) -> None:
+    if LDCONFIG is None:
+        pytest.skip("no ldconfig here")
+    for name, text in CONF.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    for name in ("one", "two", "last", "b", "a", "z", "more", "other", "hidden"):
+        (tmp_path / name).mkdir()
+    done = subprocess.run(
+        [LDCONFIG, "-r", str(tmp_path), "-v", "-N", "-X"], capture_output=True, text=True, check=False
+    )
+    shown = re.findall(r"^(/\w+): \(from", done.stdout, re.M)
+    assert list(ldconf.folders(HostTree(str(tmp_path)))) == [path for path in shown if path not in ("/lib", "/usr")]
+    assert len(shown) >= 7
 
 
 @settings(max_examples=200, deadline=None)

@@ -144,6 +144,27 @@ def test_kinds_of_versions(there: Distro, bench: Bench) -> None:
     assert not real["/mnt/v2/ask.so"].versions
 
 
+def test_a_library_without_any_versions_ends_the_process(there: Distro, bench: Bench) -> None:
+    """Not when it is loaded: when a symbol is found in it that is wanted with a version (dl-lookup.c); a newer glibc takes it."""
+    code = bench.object("late", "void of_V1(void) {}\n")
+    (bench.objects / "late.map").write_text("V1 { global: of_V1; };\n")
+    versioned = ["-Wl,--version-script=" + str(bench.objects / "late.map")]
+    bench.lib("with/libv.so", soname="libv.so", source=code, options=versioned)
+    bench.lib("bare/libv.so", soname="libv.so", source=code)
+    source = bench.object("wants", "void of_V1(void); void ask(void) { of_V1(); }\n")
+    for folder in ("with", "bare"):
+        bench.lib(f"{folder}/ask.so", source=source, against=[bench / "with/libv.so"], runpath="$ORIGIN")
+        call = f'import ctypes; ctypes.CDLL("/mnt/{folder}/ask.so", 2); print("alive")'
+        said = there.sh(f"{PYTHON[there.name]} -c '{call}' 2>&1")
+        ours = there.ours()
+        process = ours.process(f"/mnt/{folder}/ask.so")
+        (breach, *_) = [*inspect.breaches(process, process.loaded), None]
+        assert (breach is not None) is (folder == "bare")
+        dies = breach is not None and breach.fatal
+        assert dies is (folder == "bare" and there.name != "trixie")
+        assert dies is ("alive" not in said) is ("Assertion" in said), said
+
+
 def _vernauxs(data: bytes) -> list[int]:
     """Where the Vernaux records are: their names and hashes are of V1 and V2."""
     found = []

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import struct
 from typing import TYPE_CHECKING
 
 import pytest
+from elf_kit import DT_NEEDED, DT_STRTAB, PT_DYNAMIC
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     Trap = Callable[[Bench], Path]
 
+DT_SONAME, DT_RPATH, DT_RUNPATH = 14, 15, 29
 # What each trap must come to, so that a trap that catches nothing any more is noticed: found and missing names, or fatal.
 EXPECTED: dict[str, str] = {}
 TRAPS: dict[str, Trap] = {}
@@ -49,6 +52,34 @@ def runpath_of_a_library_blocks_the_rpath_of_the_program(bench: Bench) -> Path:
     bench.lib("d/liba.so", ["libb.so"], runpath="/nowhere")
     bench.lib("d/libb.so")
     return bench.exe("exe", ["liba.so"], rpath="$ORIGIN/d")
+
+
+@trap("d/liba.so -libb.so")
+def runpath_beside_an_rpath_makes_that_nothing(bench: Bench) -> Path:
+    """Of the program's two tags RPATH counts for nobody, and RUNPATH for the program alone."""
+    bench.lib("d/liba.so", ["libb.so"])
+    bench.lib("d/libb.so")
+    return _tagged(bench.exe("exe", ["liba.so"], rpath="$ORIGIN/d"), DT_RUNPATH, b"$ORIGIN/d")
+
+
+@trap("-liba.so")
+def the_last_of_two_rpaths_counts(bench: Bench) -> Path:
+    bench.lib("d/liba.so")
+    return _tagged(bench.exe("exe", ["liba.so"], rpath="$ORIGIN/d"), DT_RPATH, b"libc.so.6")
+
+
+@trap("d/liba.so d/libq-real.so")
+def the_last_of_two_sonames_counts(bench: Bench) -> Path:
+    _tagged(bench.lib("d/libq-real.so", ["libq.so.1"], soname="libnot.so"), DT_SONAME, b"libq.so.1")
+    bench.lib("d/liba.so", ["libq.so.1"])
+    return bench.exe("exe", ["libq-real.so", "liba.so"], rpath="$ORIGIN/d")
+
+
+@trap("d/liba.so")
+def what_stands_behind_the_end_is_not_there(bench: Bench) -> Path:
+    """DT_NULL ends the table, whatever its segment's size says."""
+    bench.lib("d/liba.so")
+    return _tagged(bench.exe("exe", ["liba.so"], rpath="$ORIGIN/d"), DT_NEEDED, b"$ORIGIN/d", behind=True)
 
 
 @trap("a/liba.so b/libb.so c/libc1.so")
@@ -347,6 +378,22 @@ def test_library_path(text: str, bench: Bench, ours: Ours, real_loader: Real) ->
     parts = path.replace(";", ":").split(":") if path else []
     said, real = ours.trace(file, library_path=parts), real_loader.trace(file, library_path=path)
     assert (said.loaded, said.missing) == (real.loaded, real.missing)
+
+
+def _tagged(file: Path, tag: int, text: bytes, *, behind: bool = False) -> Path:
+    """The file with one entry more in its dynamic table, where the linker leaves some free; `behind` the first DT_NULL."""
+    data = bytearray(file.read_bytes())
+    (phoff,), (count,) = struct.unpack_from("<Q", data, 0x20), struct.unpack_from("<H", data, 0x38)
+    heads = [struct.unpack_from("<IIQQQQQQ", data, phoff + 56 * number) for number in range(count)]
+    (start, size) = next((head[2], head[5]) for head in heads if head[0] == PT_DYNAMIC)
+    rows = [struct.unpack_from("<QQ", data, at) for at in range(start, start + size, 16)]
+    null = [row[0] for row in rows].index(0) + behind
+    assert null + 1 < len(rows), "the linker left no room"
+    table = next(value for key, value in rows if key == DT_STRTAB)
+    index = data.index(text + b"\0", table) - table
+    struct.pack_into("<QQ", data, start + 16 * null, tag, index)
+    file.write_bytes(data)
+    return file
 
 
 def _patched(bench: Bench, offset: int, new: bytes) -> Path:

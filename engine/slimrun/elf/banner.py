@@ -10,15 +10,21 @@ SYSTEM_DIRS = re.compile(rb"(?<=\0)(?:/(?:[A-Za-z0-9_.+-]+/)*lib[A-Za-z0-9_]*/(?
 # libc has `GNU C Library (Debian GLIBC 2.36-9) stable release version 2.36.`, ld.so the same of itself since 2.33.
 RELEASE = re.compile(rb"\(([ -'*-~]{1,200})\) (?:stable|development) release version (\d+)\.(\d+)")
 MARK = b" release version "
+# check_match of elf/dl-lookup.c, until 2.36 at least; Debian 13's 2.41 has it no more, and takes such symbols.
+ASSERTION = b"! _dl_name_match_p (version->filename, map)"
 
 
 @dataclass(frozen=True, slots=True)
 class Banner:
-    """`Debian GLIBC 2.36-9+deb12u14`, (2, 36), the default folders without their last slash; each empty where unsaid."""
+    """`Debian GLIBC 2.36-9+deb12u14`, (2, 36), the default folders without their last slash; each empty where unsaid.
+
+    `asserts`: it ends a process that finds in a library without any versions a symbol that it wants with one.
+    """
 
     identity: str = ""
     release: tuple[int, int] = (0, 0)
     dirs: tuple[str, ...] = ()
+    asserts: bool = False
 
 
 def banner_of(data: bytes) -> Banner:
@@ -27,7 +33,7 @@ def banner_of(data: bytes) -> Banner:
     found = RELEASE.search(data, max(0, at - 240), at + 40) if at >= 0 else None
     identity = found[1].decode() if found else ""
     release = (int(found[2]), int(found[3])) if found else (0, 0)
-    return Banner(identity, release, system_dirs(data))
+    return Banner(identity, release, system_dirs(data), ASSERTION in data)
 
 
 def system_dirs(data: bytes) -> tuple[str, ...]:

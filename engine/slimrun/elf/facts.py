@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SMALLEST = 52  # an Elf32_Ehdr
 # Raised when the readers find something else in the same bytes than they did.
-REVISION = 1
+REVISION = 2
 
 
 class Shelf(Protocol):

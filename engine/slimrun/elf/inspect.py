@@ -46,6 +46,8 @@ def breaches(process: Process, objects: Sequence[Loaded]) -> Iterator[Breach]:
             if provider is None:
                 continue
             outcome = compare(need, provider.hit.info)
+            if outcome.verdict is Verdict.ABORT and not process.loader.linker.asserts:
+                outcome = outcome._replace(verdict=Verdict.UNVERSIONED)
             if outcome.verdict is not Verdict.MET:
                 yield Breach(one, need, provider, outcome)
 

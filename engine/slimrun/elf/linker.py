@@ -47,7 +47,10 @@ UNKNOWN = Abi("unknown-linux-gnu", "unknown", "/lib/ld.so.1")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Linker:
-    """A dynamic linker as it stands in one tree; `path` is its real path, "" where the tree has none."""
+    """A dynamic linker as it stands in one tree; `path` is its real path, "" where the tree has none.
+
+    `asserts` as in Banner; true, the worse, where nothing is known.
+    """
 
     interp: str
     path: str
@@ -56,6 +59,7 @@ class Linker:
     lib: str
     platform: str
     release: tuple[int, int] = (0, 0)
+    asserts: bool = True
 
     @property
     def modern_hwcaps(self) -> bool:
@@ -95,6 +99,7 @@ def linker_of(tree: TreeSource, program: ElfInfo, facts: Facts) -> Linker:
         dirs=dirs,
         lib=_lib_token(dirs[0]),
         platform=abi.platform,
+        asserts=banner.asserts or not banner.dirs,
         release=banner.release if banner.release > (0, 0) or not banner.dirs else _older(path),
     )
 
