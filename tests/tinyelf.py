@@ -22,9 +22,10 @@ def shared(
     align: int = 0x1000,
     tail: bytes = b"",
     imports: tuple[str, ...] = (),
+    exports: tuple[str, ...] = (),
 ) -> bytes:
-    """A shared library for x86-64; `wants` are versions by library, `offers` those that it defines, `imports` symbols."""
-    return _elf(soname, needs, runpath, "", wants, offers, machine, align, imports) + tail
+    """A shared library for x86-64; `wants` are versions by library, `offers` those that it defines."""
+    return _elf(soname, needs, runpath, "", wants, offers, machine, align, imports, exports) + tail
 
 
 def program(
@@ -48,6 +49,7 @@ def _elf(
     machine: int,
     align: int,
     imports: tuple[str, ...] = (),
+    exports: tuple[str, ...] = (),
 ) -> bytes:
     strings, rows = b"\0", []
 
@@ -61,7 +63,7 @@ def _elf(
             rows.append((tag, index(text)))
     need = [(index(library), [index(version) for version in versions]) for library, versions in wants]
     defined = [index(version) for version in offers]
-    undefined = [index(name) for name in imports]
+    symbols = [(index(name), 0) for name in imports] + [(index(name), 1) for name in exports]
     start = BASE + len(interp) + 1
     at = -(-(start + len(strings)) // 8) * 8
     records = b""
@@ -69,10 +71,10 @@ def _elf(
         if table:
             rows += [(tag, at + len(records)), *([(DT_VERSYM, at)] if tag == DT_VERDEF else [])]
             records += table
-    if undefined:
+    if symbols:
         records = records.ljust(-(-len(records) // 8) * 8, b"\0")
-        rows += [(DT_SYMTAB, at + len(records)), (DT_HASH, at + len(records) + 24 * (len(undefined) + 1))]
-        records += _symbols(undefined)
+        rows += [(DT_SYMTAB, at + len(records)), (DT_HASH, at + len(records) + 24 * (len(symbols) + 1))]
+        records += _symbols(symbols)
     records = records.ljust(-(-len(records) // 8) * 8, b"\0")
     rows += [(DT_STRTAB, start), (DT_STRSZ, len(strings)), (0, 0)]
     table = b"".join(struct.pack("<QQ", *row) for row in rows)
@@ -110,8 +112,8 @@ def _verdef(names: list[int]) -> bytes:
     )
 
 
-def _symbols(names: list[int]) -> bytes:
-    """Elf64_Sym of undefined functions, and a hash table of one bucket, which says how many there are."""
-    rows = b"".join(struct.pack("<IBBHQQ", name, 0x12, 0, 0, 0, 0) for name in names)
+def _symbols(names: list[tuple[int, int]]) -> bytes:
+    """Elf64_Sym of functions, section 0 for undefined ones, and a hash table of one bucket, which says how many there are."""
+    rows = b"".join(struct.pack("<IBBHQQ", name, 0x12, 0, section, 0, 0) for name, section in names)
     count = len(names) + 1
     return bytes(24) + rows + struct.pack(f"<II{1 + count}I", 1, count, *[0] * (1 + count))

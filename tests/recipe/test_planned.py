@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 IMAGE = "python: {image: x}\n"
 USES = {
     "level tiny": (IMAGE + "prune: {level: tiny}\n", "2:9"),
-    "joining double libraries": (IMAGE + "prune: {dedupe: true}\n", "2:9"),
     "traces": (IMAGE + "prune: {trace: x.json}\n", "2:9"),
     "images for another machine": (IMAGE + "platforms: [linux/riscv64]\n", "2:1"),
 }
@@ -43,7 +42,7 @@ def test_every_row_has_a_test() -> None:
 def test_nothing_planned(tmp_path: Path) -> None:
     path = tmp_path / "r.yaml"
     path.write_text(
-        IMAGE + f"prune: {{level: small, bytecode: only, dedupe: false}}\nplatforms: [{machine.host().platform}]\n"
+        IMAGE + f"prune: {{level: small, bytecode: only, dedupe: true}}\nplatforms: [{machine.host().platform}]\n"
     )
     assert not_yet(load_recipe(path, slim=Slim())) == ()
 

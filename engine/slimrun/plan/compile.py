@@ -257,6 +257,7 @@ def _prune(recipe: Recipe) -> Step:
         features=prune.features,
         bytecode=prune.bytecode,
         bytecode_where=None if prune.bytecode == "drop" else _place(recipe, "prune", "bytecode"),
+        dedupe=prune.dedupe,
         strip=prune.level in _STRIPPING if prune.strip is None else prune.strip,
         environ=tuple(pair for pair in recipe.image.env if pair[0] in HEEDED),
     )

@@ -126,6 +126,7 @@ class PruneTree:
     strip: bool = False
     bytecode: Bytecode = "drop"
     bytecode_where: Where | None = None
+    dedupe: bool = False
     environ: Pairs = ()
 
     def __str__(self) -> str:

@@ -10,6 +10,7 @@ from slimrun.elf.model import Closure, Extra, FamilyChoice, Root, Supply
 from slimrun.elf.tokens import library_path, preloads
 from slimrun.plan.part import Part
 from slimrun.prune.choice import Choice, must_match
+from slimrun.prune.dedupe import joinable, without_hashes, worse
 from slimrun.prune.dlopen import Openings
 from slimrun.prune.dpkg import records
 from slimrun.prune.gather import Gatherer
@@ -24,7 +25,7 @@ from slimrun.prune.roots import (
     wheel_roots,
 )
 from slimrun.prune.settle import Settled, settle
-from slimrun.tree.entry import Kind
+from slimrun.tree.entry import Kind, link
 from slimrun.tree.tree import Tree
 from slimrun.why import Why
 
@@ -127,7 +128,18 @@ def prune_trees(
     if second.roots:
         roots = (*roots, *second.roots)
         whole = closed(output.merge(second.tree), roots, also, *builders)
-    result = _result(build, base, choice, own, parts, ((first, more), (second, whole)), roots)
+    joins: dict[str, str] = {}
+    if rules.dedupe:
+        joins = joinable(parts["wheels"], _with(output.merge(second.tree), whole), whole, facts)
+        joined = closed(output.merge(second.tree, _links(joins)), roots, also, *builders)
+        if worse(joined, whole):
+            joins = {}
+        else:
+            whole, parts["wheels"] = (
+                joined,
+                parts["wheels"].merge(without_hashes(parts["wheels"], joins)).without(joins),
+            )
+    result = _result(build, base, choice, own, parts, ((first, more), (second, whole)), roots, joins)
     result = replace(
         result,
         also=also,
@@ -146,6 +158,7 @@ def _result(
     parts: dict[str, Tree],
     found: tuple[tuple[Gathered, Closure], tuple[Gathered, Closure]],
     roots: tuple[Root, ...],
+    joins: Mapping[str, str],
 ) -> Pruned:
     """The layers: what only a wheel needs goes with the wheels, so that images of one base build share CPython's."""
     (first, more), (second, whole) = found
@@ -163,9 +176,13 @@ def _result(
         "packages": parts["packages"],
         "wheels": parts["wheels"].merge(late).without(family),
         "files": parts["files"],
-        "system": early.merge(late).only(lambda path, _: path in family),
+        "system": early.merge(late).only(lambda path, _: path in family).merge(_links(joins)),
     }
     whys = {**second.whys, **first.whys} | _whys(whole, more, own.closure) | choice.whys
+    whys |= {
+        path: Why(rule="dedupe", text=f"prune.dedupe: the image has {to}", because=whys[path])
+        for path, to in joins.items()
+    }
     _left_behind(build, choice, whys)
     hidden = {*own.closure.removed, *whole.removed} - family
     text = f"of the runtime's glibc ({decision.base_identity}), which the image does not use"
@@ -215,6 +232,10 @@ def _left_behind(build: BaseBuild, choice: Choice, whys: dict[str, Why]) -> None
 def _with(tree: Tree, closure: Closure) -> Tree:
     """A tree with what a closure pulled."""
     return tree.merge(Tree({pulled.path: pulled.entry for pulled in closure.pulled}))
+
+
+def _links(joins: Mapping[str, str]) -> Tree:
+    return Tree({path: link(target) for path, target in joins.items()})
 
 
 def _whys(*closures: Closure) -> dict[str, Why]:

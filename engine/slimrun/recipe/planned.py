@@ -39,7 +39,6 @@ def _foreign(recipe: Recipe, host: str) -> tuple[Where, ...]:
 
 PLANNED: tuple[tuple[str, Callable[[Recipe], tuple[Where, ...]]], ...] = (
     ("level tiny", lambda r: _at(r, r.prune.level == "tiny", "prune", "level")),
-    ("joining double libraries", lambda r: _at(r, r.prune.dedupe, "prune", "dedupe")),
     ("traces", lambda r: _at(r, r.prune.trace is not None, "prune", "trace")),
 )
 

@@ -34,6 +34,7 @@ WORDS = {
     "PruneTree.strip": "prune.strip",
     "PruneTree.features": "prune.features",
     "PruneTree.bytecode": "prune.bytecode",
+    "PruneTree.dedupe": "prune.dedupe",
     "PruneTree.environ": "image.env",
     "ResolveDebian.features": "prune.features",
     "WriteImage.image": "image",
