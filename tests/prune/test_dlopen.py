@@ -89,7 +89,7 @@ def test_what_cffi_opens_is_what_its_callers_name() -> None:
 
 
 def test_a_source_that_cannot_be_read_is_a_finding() -> None:
-    (finding,) = prune(wheel("print 'ctypes'"), build=BUILD).findings
+    (finding,) = prune(wheel("print 'CDLL'"), build=BUILD).findings
     assert "in no syntax that slimrun reads" in str(finding)
 
 

@@ -7,7 +7,6 @@ from tests.treetext import tree
 
 from slimrun.prune.gconv import lists_in, reduced
 from slimrun.prune.openssl import Folders, folders_of, named_files
-from slimrun.tree.entry import file
 
 ONE = b"module ONE// INTERNAL one 1\nmodule INTERNAL ONE// one.so\n"
 BOTH = Folders("/usr/lib/ssl", "/usr/lib/ossl-modules")
@@ -26,7 +25,7 @@ BOTH = Folders("/usr/lib/ssl", "/usr/lib/ossl-modules")
     ],
 )
 def test_folders(data: bytes, found: Folders) -> None:
-    assert folders_of(file(data)) == found
+    assert folders_of(data) == found
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,7 @@ class Facts:
         self._symbols: dict[str, Symbols] = {}
         self._banners: dict[str, Banner] = {}
         self._caches: dict[tuple[str, int, bool], dict[str, list[ldcache.Cached]]] = {}
+        self._answers: dict[tuple[str, str], Any] = {}
 
     def facts(self, path: str, entry: Entry) -> ElfInfo | None:
         """The facts of a file, or None where it is not ELF; raises BadElf (also the second time), naming `path`."""
@@ -83,6 +84,13 @@ class Facts:
                     lines.setdefault(line.name, []).append(line)
             self._caches[key] = lines
         return self._caches[key]
+
+    def once(self, question: str, entry: Entry, answer: Callable[[bytes], _T]) -> _T:
+        """What somebody else's reader says of a file's bytes, for all images of a run; `question` names the reader."""
+        key = (question, entry.digest)
+        if key not in self._answers:
+            self._answers[key] = answer(entry.read())
+        return cast("_T", self._answers[key])
 
     def _read(self, path: str, entry: Entry) -> ElfInfo | BadElf | None:
         if not _begins_as_elf(entry):

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from slimrun.errors import ImageFailed
 from slimrun.prune.globs import Matcher
 from slimrun.prune.pruned import Removed
-from slimrun.prune.rules import GROUPS, Rules
-from slimrun.python.scan import imported
+from slimrun.prune.rules import GROUPS, Rules, scanned
 from slimrun.tree.entry import Kind
 from slimrun.tree.tree import Tree
 from slimrun.why import Why, setting
@@ -16,6 +15,7 @@ from slimrun.why import Why, setting
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from slimrun.elf.facts import Facts
     from slimrun.plan.part import Part
     from slimrun.plan.steps import PruneTree
     from slimrun.python.prefix import BaseBuild
@@ -94,13 +94,13 @@ class Choice:
             kept[path] = entry
         return Tree(kept)
 
-    def imported(self, build: BaseBuild, wheels: Part) -> Tree:
+    def imported(self, build: BaseBuild, wheels: Part, facts: Facts) -> Tree:
         """Of CPython what a named group took and a wheel imports; to be kept with the wheels."""
         groups = {module: group.name for group in GROUPS for module in group.modules}
         wanted: dict[str, Why] = {}
         whys = dict(wheels.whys)
         for path, entry in wheels.tree.files() if not self.loose else ():
-            for module, line in imported(entry.read(), frozenset(groups)).items() if path.endswith(".py") else ():
+            for module, line in scanned(entry, facts).imported.items() if path.endswith(".py") else ():
                 text = f"{path}:{line} imports {module}"
                 wanted.setdefault(groups[module], Why(rule="imported", text=text, because=whys[path]))
         kept = {

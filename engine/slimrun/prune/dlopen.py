@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from slimrun.elf.model import Extra, Finding
 from slimrun.machine import of_kernel
-from slimrun.python.scan import opened
+from slimrun.prune.rules import scanned
 from slimrun.tree.entry import Kind
 from slimrun.tree.resolve import resolve
 from slimrun.why import Why
@@ -20,6 +20,7 @@ from slimrun.why import Why
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from slimrun.elf.facts import Facts
     from slimrun.elf.model import Closure
     from slimrun.python.prefix import BaseBuild
     from slimrun.python.scan import Opened
@@ -32,18 +33,18 @@ _FOLDERS = ("/lib/{triplet}", "/usr/lib/{triplet}", "/lib", "/usr/lib", "/lib64"
 
 
 class Openings:
-    """What the sources of `parts` (trees with their reasons) open; `trees` are the output and the supplies, in order."""
+    """What the sources of `parts` open; `whys` are their reasons, `trees` the output and the supplies, in order."""
 
     def __init__(
-        self, build: BaseBuild, parts: Iterable[tuple[Tree, Mapping[str, Why]]], trees: Sequence[Tree]
+        self, build: BaseBuild, parts: Iterable[Tree], whys: Mapping[str, Why], trees: Sequence[Tree], facts: Facts
     ) -> None:
         self._build = build
         self._places: dict[str, str] = {}
         self._dynamic: dict[str, list[int]] = {}
         found: dict[str, Why] = {}
-        for tree, whys in parts:
+        for tree in parts:
             own = {basename(path) for path, _ in tree.files() if ".so" in basename(path)}
-            for path, place in _opened(tree):
+            for path, place in _opened(tree, facts):
                 names = [name for name in place.names if _is_library(name) and basename(name) not in own]
                 names += [name for stem in place.stems for name in self._found_by(stem, trees)]
                 for name in names:
@@ -97,10 +98,10 @@ class Openings:
         return ()
 
 
-def _opened(tree: Tree) -> Iterator[tuple[str, Opened]]:
+def _opened(tree: Tree, facts: Facts) -> Iterator[tuple[str, Opened]]:
     for path, entry in tree.files():
         if path.endswith(".py") and not MACHINERY.search(path):
-            yield from ((path, place) for place in opened(entry.read()))
+            yield from ((path, place) for place in scanned(entry, facts).opened)
 
 
 def _is_library(name: str) -> bool:

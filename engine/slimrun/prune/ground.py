@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from itertools import product
 from posixpath import basename, dirname, join
@@ -36,9 +37,10 @@ class Ground:
 
     def __init__(self, output: Tree, used: frozenset[str], interpreter: Interpreter, facts: Facts) -> None:
         self.view, self.interpreter = View(output), interpreter
+        self._landings: dict[str, str] = {}
         self._output, self._used, self._facts = output, sorted(used), facts
         self.openssl = tuple(
-            folders_of(entry)
+            facts.once("openssl", entry, folders_of)
             for path in self._used
             if basename(path).startswith("libcrypto") and (entry := self._file(path)) is not None
         )
@@ -80,12 +82,22 @@ class Ground:
 
         A file that is here at that place already stays.
         """
+        entry = supply.stat(name)
+        if entry is not None and entry.kind is Kind.FILE and self._landing(dirname(name)) == dirname(name):
+            # Most of them, such as zones: no link on the way, here or there.
+            return (name,) if self.view.stat(name) is None and self.view.put(name, replace(entry, inode="")) else ()
         if (found := resolve(supply, name)) is None:
             return ()
+        self._landings.clear()
         real, put = join(land(self.view, dirname(found.path)), basename(found.path)), tuple[str, ...]()
         if self.view.stat(real) is None:
             real, put = place(self.view, supply, name)
         return (*put, *lead(self.view, name, real))
+
+    def _landing(self, folder: str) -> str:
+        if folder not in self._landings:
+            self._landings[folder] = land(self.view, folder)
+        return self._landings[folder]
 
     def put(self, name: str, entry: Entry) -> tuple[str, ...]:
         """Put an entry where `name` would be looked for; the paths put."""
@@ -110,12 +122,15 @@ class Ground:
     def _imports(self, path: str, symbol: str) -> bool:
         """Most files do not even hold the word."""
         entry = self._file(path)
-        if entry is None or _ASIDE.fullmatch(basename(path)) or symbol.encode() not in entry.read():
+        if entry is None or _ASIDE.fullmatch(basename(path)) or not self._holds(entry, symbol.encode()):
             return False
         try:
             return symbol in self._facts.symbols(path, entry).imports
         except BadElf:
             return False
+
+    def _holds(self, entry: Entry, word: bytes) -> bool:
+        return self._facts.once(f"holds {word!r}", entry, lambda data: word in data)
 
 
 def matches(tree: TreeSource, pattern: str) -> Iterator[str]:

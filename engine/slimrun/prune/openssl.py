@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import re
 from posixpath import join, normpath
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from slimrun.tree.entry import Entry
+from typing import NamedTuple
 
 # What `openssl version -a` prints, compiled into libcrypto (crypto/cversion.c): OPENSSLDIR: "/usr/lib/ssl".
 _FOLDER = re.compile(rb'(OPENSSLDIR|MODULESDIR): "(/[^"\0\n]{0,4095})"')
@@ -26,10 +23,10 @@ class Folders(NamedTuple):
         return {"{openssldir}": self.openssldir, "{modulesdir}": self.modulesdir}
 
 
-def folders_of(libcrypto: Entry) -> Folders:
-    """The folders that a libcrypto was built for."""
+def folders_of(libcrypto: bytes) -> Folders:
+    """The folders that a libcrypto, of which these are the bytes, was built for."""
     found = {key.decode(): normpath(path.decode("utf-8", "surrogateescape"))
-             for key, path in _FOLDER.findall(libcrypto.read())}  # fmt: skip
+             for key, path in _FOLDER.findall(libcrypto)}  # fmt: skip
     return Folders(found.get("OPENSSLDIR", ""), found.get("MODULESDIR", ""))
 
 

@@ -101,19 +101,15 @@ def prune_trees(
     own = settle(
         build, choice, choice.selection(build, supply), lambda tree, roots: closed(base.merge(tree), roots, always)
     )
-    given = {"packages": packages, "wheels": wheels, "files": files}
     parts = {"packages": choice.packages(packages), "wheels": choice.part(wheels), "files": choice.part(files)}
-    parts["wheels"] = parts["wheels"].merge(choice.imported(build, given["wheels"]))
+    parts["wheels"] = parts["wheels"].merge(choice.imported(build, wheels, facts))
     # Twice: what CPython alone needs goes into its layer, so that images of one base build share it.
     mine = _with(base.without(own.closure.removed).merge(own.tree), own.closure)
     first = gatherer.gather(mine.merge(parts["packages"]), own.closure, _whys(own.closure) | choice.whys)
     more = closed(mine.merge(first.tree), first.roots, ()) if first.roots else Closure()
     output = _with(mine.merge(first.tree), more).merge(*parts.values())
-    openings = Openings(
-        build,
-        [(parts[name], dict(part.whys)) for name, part in given.items()],
-        [output, *(one.tree for one in (*supplies, *builders))],
-    )
+    sources = [output, *(one.tree for one in (*supplies, *builders))]
+    openings = Openings(build, parts.values(), choice.whys, sources, facts)
     also = (*always, *named_libraries(build, rules), *openings.extras)
     roots = (
         *own.roots,

@@ -11,9 +11,13 @@ from posixpath import dirname
 from typing import TYPE_CHECKING
 
 from slimrun.prune.globs import Matcher
+from slimrun.python.scan import scan
 
 if TYPE_CHECKING:
+    from slimrun.elf.facts import Facts
     from slimrun.python.interpreter import Interpreter
+    from slimrun.python.scan import Scanned
+    from slimrun.tree.entry import Entry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +112,8 @@ GROUPS = (
     ),
 )
 
+MODULES = frozenset(module for group in GROUPS for module in group.modules)
+
 
 class Rules:
     """The table for one interpreter."""
@@ -127,3 +133,8 @@ class Rules:
     def group(self, path: str) -> Group | None:
         """The first group that a path belongs to."""
         return next((group for group, matcher in self._groups if matcher.match(path)), None)
+
+
+def scanned(source: Entry, facts: Facts) -> Scanned:
+    """What a Python source opens at run time, and which modules of named groups it imports; read once in a run."""
+    return facts.once("scan", source, lambda data: scan(data, MODULES))

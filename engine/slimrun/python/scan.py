@@ -7,6 +7,7 @@ Scope is followed as far as it is cheap and sure: names bound once in the file, 
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,9 +19,16 @@ _OPENERS = frozenset(
     f"ctypes.{name}" for name in ("CDLL", "PyDLL", "cdll.LoadLibrary", "pydll.LoadLibrary", "cdll", "pydll")
 ) | {"_ctypes.dlopen"}
 _FINDER = "ctypes.util.find_library"
-_WORDS = (b"ctypes", b"dlopen")
+_OPENS = re.compile(rb"[Cc]DLL|cdll|Py[Dd]LL|pydll|LoadLibrary|find_library|dlopen")
 # What makes a path start from the package's own folder: such a file is part of the distribution, and there.
 _BESIDE = frozenset({"__file__", "__path__", "files", "resource_filename", "get_data"})
+
+
+class Scanned(NamedTuple):
+    """Both of what is looked for in one source."""
+
+    opened: tuple[Opened, ...]
+    imported: dict[str, int]
 
 
 class Opened(NamedTuple):
@@ -35,9 +43,14 @@ class Opened(NamedTuple):
     dynamic: bool
 
 
+def scan(source: bytes, modules: frozenset[str]) -> Scanned:
+    """What a source opens, and which of these top-level modules it imports."""
+    return Scanned(opened(source), imported(source, modules))
+
+
 def opened(source: bytes) -> tuple[Opened, ...]:
     """The places of a source file that open libraries, in order; line 0 and dynamic where it cannot be parsed."""
-    if not any(word in source for word in _WORDS):
+    if not _OPENS.search(source):
         return ()
     tree = _parsed(source)
     return (Opened(0, (), (), True),) if tree is None else tuple(_Reader(tree).places())
@@ -73,14 +86,14 @@ def _parsed(source: bytes) -> ast.Module | None:
 
 class _Reader:
     def __init__(self, tree: ast.Module) -> None:
-        self._tree = tree
+        self._nodes = list(ast.walk(tree))
         self._aliases: dict[str, str] = {}
         self._bound: dict[str, list[ast.expr | None]] = {}
-        for node in ast.walk(tree):
+        for node in self._nodes:
             self._note(node)
 
     def places(self) -> Iterator[Opened]:
-        calls = [node for node in ast.walk(self._tree) if isinstance(node, ast.Call | ast.Subscript)]
+        calls = [node for node in self._nodes if isinstance(node, ast.Call | ast.Subscript)]
         for node in sorted(calls, key=lambda node: (node.lineno, node.col_offset)):
             argument = self._argument(node)
             if argument is None:
