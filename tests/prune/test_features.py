@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.images import GLIBC, LIB, OFFICIAL, PY, TAG
@@ -12,9 +13,13 @@ from tests.treetext import content, tree
 
 from slimrun.errors import ImageFailed
 from slimrun.prune.features import DEFAULTS, FEATURES, NAMES, When, feature, packages_of
+from slimrun.prune.reference import render_features
 from slimrun.recipe.model import Text
 from slimrun.recipe.schema import choices, load_schema
 from slimrun.tree.tree import Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 CRYPTO = b'\0OPENSSLDIR: "/usr/lib/ssl"\0ENGINESDIR: "/e"\0MODULESDIR: "/usr/lib/x86_64-linux-gnu/ossl-modules"\0'
@@ -89,6 +94,14 @@ def test_every_row_is_explained(each: Any) -> None:
     assert feature(each.name) is each
 
 
+def test_the_page_is_current(golden: Callable[[Path, str], None]) -> None:
+    text = render_features()
+    golden(Path(__file__).resolve().parents[2] / "docs" / "features.md", text)
+    assert [line[4:-1] for line in text.splitlines() if line.startswith("## ")] == sorted(
+        each.name for each in FEATURES
+    )
+
+
 def test_packages() -> None:
     assert packages_of(("tz", "ca")) == ("ca-certificates", "tzdata")
     assert packages_of(()) == ()
@@ -152,6 +165,7 @@ def test_what_only_a_wheel_brings_in_goes_with_the_wheels() -> None:
     assert layer(found, "wheels") == sorted([f"{LIB}/gconv/UTF-16.so", f"{LIB}/gconv/gconv-modules", *wheel])
     lists = content(dict(found.layers)["wheels"].only(lambda path, _: path.endswith("gconv-modules")))
     assert lists == {f"{LIB}/gconv/gconv-modules": UTF_16}
+    assert dict(found.whys)[f"{LIB}/gconv/UTF-16.so"].rule == "glibc", "so that it counts as a part of the one glibc"
     assert "gconv" in found.features
 
 

@@ -97,7 +97,7 @@ class Gatherer:
             because = whys.get(cause) or self._build.whys[self._build.interpreter.path]
         else:
             return None
-        return Why(rule="feature", text=text, because=because)
+        return Why(rule="glibc" if each.of_glibc else "feature", text=text, because=because)
 
     def _fetch(self, patterns: Sequence[str]) -> None:
         """Read what the base build's supply has not: files one by one, and the folder that all matches of a pattern lie in."""

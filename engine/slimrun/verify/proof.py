@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from slimrun.prune.pruned import Pruned
     from slimrun.tree.entry import Entry
 
-# Reasons of what the closure took out of a supply, and nobody selected.
-PULLED = frozenset({"needed", "hwcaps", "interpreter", "family", "nss"})
+# Reasons of what was taken out of a supply, and nobody selected; `glibc` is a feature's that fits one build of glibc alone.
+PULLED = frozenset({"needed", "hwcaps", "interpreter", "family", "nss", "glibc"})
 SHA256 = re.compile(r"[0-9a-f]{64}")
 CAPABILITY = "security.capability"
 _PROVED = "proved"
