@@ -49,7 +49,10 @@ for name in sys.argv[1:]:
         say("failed", name, type(error).__name__ + ":", str(error))
 """
 _LACKING = "use a base build that has it, name where it is with prune.keep, or drop what needs it with prune.drop"
-_OLD = "use a runtime that is as new as the base build, or `scratch`; the runtime's own programs need what it has"
+_OLD = (
+    "use a runtime that is as new as the base build, or `scratch`, or drop what needs it with prune.drop; "
+    "the runtime's own programs need what it has"
+)
 IMPORT_TIMEOUT = 300.0
 _SHORTEST = 0.1
 _TAIL = 12
