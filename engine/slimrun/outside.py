@@ -143,12 +143,13 @@ def repository(address: str, settings: Settings, cache: Cache, emit: Emit, envir
 
 
 def network(settings: Settings) -> Network:
-    """How the world is reached."""
+    """How the world is reached; raises RequirementNotMet where build.ca_certificates is no such file."""
+    from slimrun.fetch.authorities import trusted
     from slimrun.fetch.index import pypi_mirror
     from slimrun.fetch.network import Network
 
     return Network(
         mirrors=pypi_mirror(settings.mirrors.pypi) if settings.mirrors.pypi else (),
-        ca_bundle=settings.build.ca_certificates,
+        ca_bundle=trusted(settings.build.ca_certificates),
         proxy=settings.build.proxy,
     )

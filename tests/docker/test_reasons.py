@@ -35,13 +35,13 @@ def nowhere(value: dict[str, Any]) -> list[str]:
 
 def test_hello(slimrun: Slimrun) -> None:
     assert slimrun(RECIPES / "hello.yaml").code == 0
-    assert nowhere(report(slimrun, "hello")) == []
+    assert nowhere(report_of(slimrun.cache / "slimrun", "hello")) == []
 
 
 def test_a_recipe_that_leaves_all_to_what_is_built_in(slimrun: Slimrun, tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path, "python:\n  image: python:3.11-slim\n", "least.yaml")
     assert slimrun(recipe).code == 0
-    assert nowhere(report(slimrun, "least")) == []
+    assert nowhere(report_of(slimrun.cache / "slimrun", "least")) == []
     explained = slimrun("explain", "least", "/etc/passwd").out
     assert "because image.user: 65532:65532, as nobody says otherwise\n" in explained
     assert explained.endswith(f"because python.image: python:3.11-slim ({recipe}:1:1)\n")
@@ -54,7 +54,7 @@ def test_a_glibc_that_is_too_old_is_replaced_and_the_output_says_so(slimrun: Sli
     assert "[WARNING]: the runtime's glibc (Debian GLIBC 2.31-" in done.text
     assert "is replaced, in every path where it is, by Debian GLIBC 2.36-" in done.text
     assert "libcrypto.so.3 needs GLIBC_2.34 of libc.so.6;" in done.text
-    value = report(slimrun, "on-bullseye")
+    value = report_of(slimrun.cache / "slimrun", "on-bullseye")
     assert nowhere(value) == []
     assert value["glibc"]["choice"] == "replaced"
     assert {"/usr/local/lib/libpython3.11.so.1.0"} <= {need["path"] for need in value["glibc"]["needs"]}

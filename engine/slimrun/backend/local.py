@@ -190,12 +190,13 @@ class LocalBackend:
         return f"{address.registry}/{address.repository}@{pin.manifest}"
 
     def _registry(self) -> Registry:
+        from slimrun.fetch.authorities import trusted
         from slimrun.fetch.network import Network
         from slimrun.oci.auth import find_login
         from slimrun.oci.registry import Registry
 
         build = self._settings.build
-        network = Network(ca_bundle=build.ca_certificates, proxy=build.proxy)
+        network = Network(ca_bundle=trusted(build.ca_certificates), proxy=build.proxy)
         return Registry(network, self._cache, self._emit, lambda registry: find_login(registry, self._environ))
 
     def _find_tool(self) -> Tool | NotRun:

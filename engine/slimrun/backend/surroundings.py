@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from slimrun.debian.archive import MAIN, SECURITY
-from slimrun.errors import RequirementNotMet
+from slimrun.fetch.authorities import read_authorities
 from slimrun.tree.entry import Kind, file
 from slimrun.tree.tree import Tree
 
@@ -45,11 +45,7 @@ def surroundings(settings: Settings, apt: Tree) -> tuple[Tree, Pairs]:
     env: dict[str, str] = {"APT_CONFIG": f"{_APT}/apt.conf", "DEBIAN_FRONTEND": "noninteractive"}
     lines = list(_ALWAYS)
     if settings.build.ca_certificates is not None:
-        try:
-            files[AUTHORITIES] = settings.build.ca_certificates.read_bytes()
-        except OSError as error:
-            msg = f"build.ca_certificates: {settings.build.ca_certificates}: {error.strerror}"
-            raise RequirementNotMet(msg, hint="name a PEM file of certificate authorities") from error
+        files[AUTHORITIES] = read_authorities(settings.build.ca_certificates)
         env |= dict.fromkeys(_BUNDLES, AUTHORITIES)
         lines.append(f'Acquire::https::CaInfo "{AUTHORITIES}";')
     if settings.build.proxy:
