@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,7 +42,7 @@ def outside(stage: Stage, settings: Settings, environ: Environ, backend: str) ->
 
             given = step.constraints
             lines = (*step.lines, *((replace(given, text=f"-c {given.text}"),) if given else ()))
-            files = (("file " + _short(path, step), digest_of(path.read_bytes())) for path in files_read(lines))
+            files = (("file " + _short(path, step), _digest(path)) for path in files_read(lines))
             projects = tuple(
                 (f"folder {_short(path, step)}", read_project(path, step.where).digest())
                 for path in folders_read(lines)
@@ -76,6 +77,12 @@ def _short(path: Path, step: InstallWheels) -> str:
     """A file's name as the recipe has it."""
     base = step.lines[0].base
     return str(path.relative_to(base)) if path.is_relative_to(base) else str(path)
+
+
+def _digest(path: Path) -> str:
+    """The sha256 of a file, which may be a wheel of gigabytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _state(reference: str) -> tuple[str, ...]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
 
 from slimrun.backend.files import open_file, settle_file
 from slimrun.cache.store import Cache
-from slimrun.errors import ImageNotFound
+from slimrun.errors import ImageFailed, ImageNotFound
 from slimrun.oci.archive import archive_chunks
 from slimrun.oci.config import Config
 from slimrun.oci.layer import write_layer
@@ -58,3 +60,26 @@ def test_parts(text: str, parts: tuple[str, str, str]) -> None:
 def test_a_relative_path_starts_from_the_recipe(tmp_path: Path) -> None:
     assert from_folder("oci:out:1", tmp_path) == f"oci:{tmp_path}/out:1"
     assert from_folder("python:3.11", tmp_path) == "python:3.11"
+
+
+@pytest.mark.parametrize("kind", ["docker-archive", "oci"])
+def test_what_is_no_image(kind: str, tmp_path: Path) -> None:
+    """A pipe would be waited for, a device has no end; of a folder or an archive that holds another thing, that is said."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    with tarfile.open(tmp_path / "other.tar", "w") as archive:
+        archive.addfile(tarfile.TarInfo("readme"))
+    says = {
+        "pipe": "is a pipe, a socket or a device, not a file",
+        "folder": "is a folder, not a file" if kind == "docker-archive" else "is no OCI layout: it has no index.json",
+        "other.tar": "is no docker-archive: it has no manifest.json"
+        if kind == "docker-archive"
+        else "it has no index.json",
+        "none": "there is no",
+    }
+    for name, text in says.items():
+        with pytest.raises(ImageFailed, match=text) as caught:
+            settle_file(f"{kind}:{tmp_path}/{name}", Cache(tmp_path / "cache"), "linux/amd64")
+        assert caught.value.hint
+    with pytest.raises(ImageFailed, match="device, not a file"):
+        settle_file(f"{kind}:/dev/zero", Cache(tmp_path / "cache"), "linux/amd64")

@@ -233,7 +233,7 @@ def test_explain(shell: Shell, tmp_path: Path) -> None:
     assert "paths are absolute" in none.err
 
 
-@pytest.mark.parametrize("epoch", ["x", "1.5", "-1"])
+@pytest.mark.parametrize("epoch", ["x", "1.5", "-1", "\u00b2", "\u0663", "8589934592", "9" * 30])
 def test_a_bad_epoch(epoch: str, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
     said = shell("recipes/hello.yaml")

@@ -254,7 +254,7 @@ def test_reports_where_nothing_can_be_written(shop: Shop) -> None:
     Path("slim.yaml").write_text("report: {dir: out, formats: [json]}\n")
     Path("out").write_text("a file")
     code, out = shop("app.yaml")
-    assert code == 3
+    assert code == 2
     assert "fatal: [app]: FAILED! => error: cannot write" in out
 
 

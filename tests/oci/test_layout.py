@@ -16,7 +16,7 @@ from tests.treetext import tree
 from slimrun.backend.base import Finished
 from slimrun.cache.store import Cache
 from slimrun.cli.save import save_image
-from slimrun.errors import BadArchive, ImageNotFound, Invalid
+from slimrun.errors import BadArchive, ImageNotFound, Invalid, RequirementNotMet
 from slimrun.oci.config import Config
 from slimrun.oci.layer import write_layer
 from slimrun.oci.layout import join_index, layout_chunks, make_layout, open_layout, read_layout
@@ -153,7 +153,7 @@ def test_a_file_that_is_there_is_not_written_again(cache: Cache, tmp_path: Path)
 def test_a_place_that_cannot_be_written(cache: Cache, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     for name in ("file/app.tar", "file/app.oci.tar", "file/out/"):
-        with pytest.raises(Invalid, match="cannot write"):
+        with pytest.raises(RequirementNotMet, match="cannot write"):
             save_image(f"{tmp_path}/{name}", finished(cache), cache)
 
 

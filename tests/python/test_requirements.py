@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +10,8 @@ from wheelmaker import make
 
 from slimrun.errors import RecipeInvalid, Where
 from slimrun.fetch.target import Target
-from slimrun.python.reqfile import logical_lines, split_hashes
+from slimrun.python.hostfiles import files_read
+from slimrun.python.reqfile import MAX_BYTES, logical_lines, split_hashes
 from slimrun.python.requirements import Requirements, read_requirements
 from slimrun.recipe.model import Wheel
 
@@ -170,3 +172,24 @@ def test_logical_lines(text: str, expected: list[tuple[str, int]]) -> None:
 def test_hashes() -> None:
     text = f"six==1 ; python_version > '3' --hash=sha256:{SHA.upper()} --hash sha512:00 --config-settings x=y"
     assert split_hashes(text) == ("six==1 ; python_version > '3'", (SHA,))
+
+
+def test_what_only_a_file_names_is_not_waited_for(tmp_path: Path) -> None:
+    """The recipe's own paths are looked at before; these are named in files that the recipe names."""
+    os.mkfifo(tmp_path / "pipe.txt")
+    os.mkfifo(tmp_path / "pylock.pipe.toml")
+    os.mkfifo(tmp_path / "x-1-py3-none-any.whl")
+    (tmp_path / "in.txt").write_text("-r pipe.txt\n-r pylock.pipe.toml\n./x-1-py3-none-any.whl\n")
+    found = problems(tmp_path, "-r in.txt")
+    assert len(found) == 3
+    assert f"cannot read {tmp_path}/pipe.txt: it is no regular file | paths start from {tmp_path}" in found[0]
+    assert f"cannot read {tmp_path}/pylock.pipe.toml: it is no regular file" in found[1]
+    assert "x-1-py3-none-any.whl is no file" in found[2]
+    assert files_read(lines(tmp_path, "-r in.txt", "-r pipe.txt")) == (tmp_path / "in.txt",)
+
+
+def test_a_file_larger_than_any_list_of_requirements(tmp_path: Path) -> None:
+    with (tmp_path / "big.txt").open("wb") as stream:
+        stream.truncate(MAX_BYTES + 1)
+    (found,) = problems(tmp_path, "-r big.txt")
+    assert "it is larger than 16 MiB" in found

@@ -41,6 +41,9 @@ def copy_files(copies: Sequence[FileCopy]) -> Part:
         except OSError as error:
             msg = f"{error.filename or copy.source} cannot be read: {error.strerror}"
             raise ImageFailed(msg, where=copy.where, hint="it was there when the recipe was read: run again") from error
+        except ImageFailed as error:
+            error.where = error.where or copy.where
+            raise
         for path, entry in found.items():
             known = entries.get(path)
             if known is not None and not known.kind is entry.kind is Kind.DIR:

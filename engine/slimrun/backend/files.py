@@ -47,6 +47,14 @@ def _read(reference: str, cache: Cache, platform: str) -> Config:
     if not path.exists():
         msg = f"there is no {path}"
         raise ImageNotFound(msg, hint="the path starts from the recipe's folder")
+    if not path.is_file() and (kind == ARCHIVE or not path.is_dir()):
+        msg = f"{path} is {'a folder' if path.is_dir() else 'a pipe, a socket or a device'}, not a file"
+        hint = (
+            "name a file that `docker save` wrote"
+            if kind == ARCHIVE
+            else "name an OCI layout: a folder, or a tar of it"
+        )
+        raise ImageNotFound(msg, hint=hint)
     if kind == ARCHIVE:
         try:
             with path.open("rb") as stream:

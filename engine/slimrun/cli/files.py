@@ -7,7 +7,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from slimrun.errors import BadCommandLine, DiskFull, Invalid
+from slimrun.errors import BadCommandLine, DiskFull, RequirementNotMet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +26,7 @@ def check_target(path: Path, flag: str) -> None:
 
 
 def write_file(path: Path, chunks: Iterable[bytes], flag: str) -> None:
-    """Write a file under a staging name and rename it; a link is followed. Raises DiskFull, Invalid."""
+    """Write a file under a staging name and rename it; a link is followed. Raises DiskFull, RequirementNotMet."""
     real = path.resolve()
     staging = real.with_name(f".{real.name}.{os.getpid()}")
     try:
@@ -37,7 +37,7 @@ def write_file(path: Path, chunks: Iterable[bytes], flag: str) -> None:
         staging.rename(real)
     except OSError as error:
         msg = f"cannot write {path}: {error.strerror}"
-        kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else Invalid
+        kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else RequirementNotMet
         raise kind(msg, hint=f"name a place that you can write with {flag}") from error
     finally:
         with suppress(OSError):

@@ -13,6 +13,8 @@ from slimrun.recipe.slim import find_slim, load_slim
 from slimrun.recipe.slim_model import Slim
 from slimrun.settings import ENGINE_ADDRESS, HOW_ENGINES_ARE_WRITTEN, Settings
 
+LAST_TIME = 0o77777777777  # what a tar's header has room for: the year 2242
+
 
 class Parser(argparse.ArgumentParser):
     """argparse, with our error for what it cannot read."""
@@ -33,8 +35,8 @@ def make_settings(words: argparse.Namespace, slim: Slim) -> Settings:
             raise BadCommandLine(msg, hint=HOW_ENGINES_ARE_WRITTEN)
         docker = replace(docker, host=words.docker_host)
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
-    if epoch and not epoch.isdigit():
-        msg = f"SOURCE_DATE_EPOCH is {epoch!r}, not a number of seconds"
+    if epoch and not (epoch.isascii() and epoch.isdigit() and int(epoch) <= LAST_TIME):
+        msg = f"SOURCE_DATE_EPOCH is {epoch!r}, not a number of seconds up to {LAST_TIME}"
         raise BadCommandLine(msg, hint="unset it, or set it as `git log -1 --format=%ct` prints it")
     return Settings(
         cache_dir=slim.cache.dir or default_cache(),

@@ -66,7 +66,10 @@ def read_archive(stream: BinaryIO, cache: Cache, *, what: str) -> Config:
         (entry,) = json.loads(small[_MANIFEST])
         config = read_config(small[normpath(entry["Config"])], what=what)
         layers = [_find(normpath(name), blobs, links) for name in entry["Layers"]]
-    except (tarfile.TarError, EOFError, KeyError, ValueError, TypeError) as error:
+    except KeyError as error:
+        msg = f"{what} is no docker-archive: it has no {error.args[0]}"
+        raise BadArchive(msg, hint="name a file that `docker save` wrote; an OCI layout is named `oci:`") from error
+    except (tarfile.TarError, EOFError, ValueError, TypeError) as error:
         msg = f"the archive of {what} cannot be read: {error}"
         raise BadArchive(msg) from error
     if tuple(layers) != config.diff_ids:

@@ -175,7 +175,10 @@ def _keep(layout: Tree, layer: Descriptor, diff_id: str, cache: Cache, what: str
 
 def _tagged(layout: Tree, tag: str, what: str) -> Index:
     """The index, only what has the tag."""
-    data = layout[f"/{INDEX}"].read() if f"/{INDEX}" in layout else b""
+    if f"/{INDEX}" not in layout:
+        msg = f"{what} is no OCI layout: it has no {INDEX}"
+        raise BadArchive(msg, hint="name a layout's own folder, or use `docker-archive:` for what `docker save` wrote")
+    data = layout[f"/{INDEX}"].read()
     index = read_manifest(data, what=what)
     if not isinstance(index, Index):
         msg = f"{what} has an index.json that is no index"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from slimrun.python.reqfile import logical_lines
+from slimrun.python.reqfile import logical_lines, read_given
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,8 +33,11 @@ def _paths(lines: Iterable[Line]) -> dict[Path, None]:
         if path in found:
             continue
         found[path] = None
-        if path.suffix in (".txt", ".in") and path.is_file():
-            text = path.read_text(encoding="utf-8", errors="replace")
+        if path.suffix in (".txt", ".in"):
+            try:
+                text = read_given(path)
+            except (OSError, UnicodeDecodeError):
+                continue  # whoever reads it for what it says has the words for that
             todo += [named for line, _ in logical_lines(text) for named in _named(line, path.parent)]
     return found
 

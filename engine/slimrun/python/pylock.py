@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 
 from slimrun.errors import Problem, RecipeInvalid, RequirementNotMet, Where
 from slimrun.plan.pins import SourcePin, WheelPin
+from slimrun.python.reqfile import read_given
 from slimrun.why import Why
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def read_pylock(
         msg = "reading a pylock.toml needs packaging 26.1 or newer"
         raise RequirementNotMet(msg, hint="pip install -U packaging", where=where) from error
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_given(path)
         lock = Pylock.from_dict(tomllib.loads(text))
         chosen = list(lock.select(environment=target.environment, tags=target.tags))
     except OSError as error:

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import re
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAX_BYTES = 16 << 20
 _COMMENT = re.compile(r"(?:^|\s+)#.*$")
 _HASH = re.compile(r"\s--hash[=\s]\s*([a-z0-9_]+):([0-9a-fA-F]+)")
 _OPTION = re.compile(r"\s--(?:config-settings?|global-option|hash)\b.*$")
+
+
+def read_given(path: Path, encoding: str = "utf-8") -> str:
+    """The text of a file that a person names; raises OSError, and UnicodeDecodeError. Nothing else is ever waited for."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OSError(errno.EINVAL, "it is no regular file")
+    if path.is_file() and path.stat().st_size > MAX_BYTES:
+        raise OSError(errno.EFBIG, f"it is larger than {MAX_BYTES >> 20} MiB")
+    return path.read_text(encoding=encoding)
 
 
 def logical_lines(text: str) -> list[tuple[str, int]]:

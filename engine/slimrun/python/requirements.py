@@ -13,7 +13,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 
 from slimrun.errors import Problem, RecipeInvalid, Where
 from slimrun.python.pylock import Locked, is_pylock, read_pylock
-from slimrun.python.reqfile import logical_lines, split_hashes
+from slimrun.python.reqfile import logical_lines, read_given, split_hashes
 from slimrun.why import Why
 
 if TYPE_CHECKING:
@@ -175,11 +175,13 @@ class _Reader:
             self._wrong(where, f"{name} includes itself", "remove one of the -r lines")
             return []
         try:
-            text = path.read_text(encoding="utf-8-sig")
+            text = read_given(path, "utf-8-sig")
         except OSError as error:
-            near = sorted(one.name for one in path.parent.glob("*.txt")) if path.parent.is_dir() else []
+            there = path.exists() or not path.parent.is_dir()
+            near = [] if there else sorted(one.name for one in path.parent.glob("*.txt"))
             hint = f"there is {', '.join(near)}" if near else f"paths start from {path.parent.resolve()}"
-            self._wrong(where, f"cannot read {path}: {(error.strerror or 'error').lower()}", hint)
+            reason = error.strerror or "error"
+            self._wrong(where, f"cannot read {path}: {reason[:1].lower()}{reason[1:]}", hint)
             return []
         except UnicodeDecodeError:
             self._wrong(where, f"{path} is not UTF-8", "save it as UTF-8")
@@ -215,7 +217,9 @@ class _Reader:
             self._wrong(where, f"{path.name} is not a wheel", "-r reads a requirements file")
         elif not path.is_file():
             near = sorted(one.name for one in path.parent.glob("*.whl")) if path.parent.is_dir() else []
-            self._wrong(where, f"there is no {path}", f"there is {', '.join(near)}" if near else "build it first")
+            near = [name for name in near if name != path.name]
+            text = f"{path} is no file" if path.exists() else f"there is no {path}"
+            self._wrong(where, text, f"there is {', '.join(near)}" if near else "build it first")
         else:
             try:
                 called, version, _, _ = parse_wheel_filename(path.name)

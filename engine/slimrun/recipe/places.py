@@ -21,8 +21,9 @@ def recipe_file(path: Path) -> Path:
             message = "a folder, where a recipe is wanted"
             raise Invalid(message, hint=_in_folder(path), where=where)
         if not path.exists():
-            message = "there is no such file"
-            raise Invalid(message, hint=siblings_hint(path), where=where)
+            link = path.is_symlink()
+            message = f"a link to {path.readlink()}, which leads to no file" if link else "there is no such file"
+            raise Invalid(message, hint="" if link else siblings_hint(path), where=where)
     except (OSError, ValueError) as error:  # a name too long, a NUL, a folder that may not be read
         message = f"the file cannot be read: {reason(error)}"
         raise Invalid(message, where=where) from error
