@@ -66,12 +66,13 @@ class Between:
         self.stop = None
         self._released.set()
 
-    def cut(self) -> None:
-        """Break off all connections, as a server that dies does."""
-        self.release()
-        for one in self._open:
+    def die(self) -> None:
+        """Break off all connections and take no more, as a server that dies does."""
+        for one in (self._listener, *self._open):
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.release()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):

@@ -17,8 +17,8 @@ from slimrun.backend.base import ENGINE_FILES, LABEL_RUN, LABEL_STAGE, OUTPUT, F
 from slimrun.backend.host import choose_host, image_facts
 from slimrun.backend.layers import cached_layers, known_layers
 from slimrun.backend.loading import load_image
-from slimrun.errors import ImageNotFound, Interrupted, SlimrunError
-from slimrun.events import Progress
+from slimrun.errors import BadArchive, ImageNotFound, Interrupted, SlimrunError
+from slimrun.events import Progress, Warned
 from slimrun.oci.archive import read_archive
 from slimrun.oci.config import Config, read_config
 from slimrun.plan.pins import ImagePin
@@ -182,8 +182,12 @@ class DockerBackend:
     def close(self) -> None:
         """Close the connection."""
         if self._connected is not None:
-            for container in self._readers.values():
-                self._connected.remove_container(container)
+            try:
+                for container in self._readers.values():
+                    self._connected.remove_container(container)
+            except SlimrunError as error:  # no reason to forget how the run went
+                text = f"a container that was read from may be left: {error.message}"
+                self._emit(Warned(text=text, hint="`slimrun clean` removes it once the engine answers"))
             self._connected.close()
 
     @property
@@ -301,8 +305,11 @@ class DockerImage:
             stream = self._backend.engine.archive(container, folder)
             if stream is not None:
                 what = f"{folder} of {self._pin.reference}"
-                with stream, cache.pack(key) as pack:
-                    members = take_tar(stream, pack.add, what=what, skip=is_static if lean else lambda _: False)
+                try:
+                    with stream, cache.pack(key) as pack:
+                        members = take_tar(stream, pack.add, what=what, skip=is_static if lean else lambda _: False)
+                except BadArchive as error:  # what an engine hands over without a length can only end too early
+                    raise self._backend.engine.broke_off(what) from error
                 entries = Tree(plain(_below(dirname(folder), members)))
             cache.save_value("folder", key, entries)
         return entries

@@ -138,6 +138,13 @@ class Engine:
                 return None
             return buffered(_Translated(_Chunks(chunks), self.host))
 
+    def broke_off(self, what: str) -> SlimrunError:
+        """The error for an archive that ended too early: the engine is gone, or something is wrong there."""
+        if reason := refusal(self.host, timeout=min(PATIENCE, self._timeout)):
+            return _unreachable(self.host, reason)
+        msg = f"the engine at {self.host.url} broke off while it handed over {what}"
+        return ImageFailed(msg, hint="run again; if it stays, the engine's log says why")
+
     def break_off(self) -> None:
         """End what other threads read of containers."""
         if self._reading is not None:
