@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from slimrun.cache.store import Cache
+    from slimrun.events import Emit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +70,8 @@ class Recording:
         self.calls.append(f"open {pin.reference}")
         return Opened(self.images[pin.reference], self.cache)
 
-    def build(self, base: ImagePin, steps: Sequence[BuildStep], *, anew: int = 0) -> Built:
+    def build(self, base: ImagePin, steps: Sequence[BuildStep], *, anew: int = 0, emit: Emit | None = None) -> Built:
+        del emit
         keys = step_keys(base, steps, ())
         made = tuple(
             step.name

@@ -96,7 +96,7 @@ def python(given: Given, context: Context) -> BaseBuild:
     if isinstance(given.step, TakeBuilt):
         from slimrun.resolve.cpython import take_built
 
-        return take_built(given.step, cast("Builder", given.builder), context.backend)
+        return take_built(given.step, cast("Builder", given.builder), context.backend, context.emit)
     if isinstance(given.step, UnpackPython):
         from slimrun.resolve.debian import unpack_python
 
@@ -118,7 +118,9 @@ def toolchain(given: Given, context: Context) -> Builder | Unchanged:
     from slimrun.resolve.workshop import equip
 
     before = cast("Builder", given.wheel_builder)
-    after, made = equip(before, cast("InstallBuilder", given.step), context.backend, anew=context.settings.no_cache)
+    after, made = equip(
+        before, cast("InstallBuilder", given.step), context.backend, anew=context.settings.no_cache, emit=context.emit
+    )
     return after if made else Unchanged(after)
 
 
@@ -208,7 +210,7 @@ def _with_bytecode(pruned: Pruned, runtime: Layered, step: PruneTree, given: Giv
 def _base_image(given: Given, context: Context) -> ImageSource | None:
     """The image that the base build came out of; None where it came out of packages."""
     if given.builder is not None:
-        return context.backend.build(given.builder.base, given.builder.steps).image
+        return context.backend.build(given.builder.base, given.builder.steps, emit=context.emit).image
     return context.backend.open_image(given.base) if given.pins.base else None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 from tests.treetext import content, tree
 
@@ -35,7 +36,7 @@ def test_without_settings_apt_is_only_made_quiet() -> None:
 
 def test_authorities_are_a_file_that_each_program_is_told_of(tmp_path: Path) -> None:
     bundle = tmp_path / "ca.pem"
-    bundle.write_bytes(b"-----BEGIN CERTIFICATE-----\n")
+    bundle.write_bytes(Path(certifi.where()).read_bytes())
     files, env = surroundings(settings(BuildSettings(ca_certificates=bundle)), tree(APT))
     assert files.read(AUTHORITIES) == bundle.read_bytes()
     names = {name for name, value in env if value == AUTHORITIES}

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from slimrun.backend.daemon import DockerBackend
 from slimrun.backend.local import LocalBackend
 from slimrun.backend.surroundings import AUTHORITIES
 from slimrun.cache.store import Cache
-from slimrun.errors import BuildFailed, DiskFull, EngineNeeded, ImageFailed, NotCached
+from slimrun.errors import BuildFailed, DiskFull, EngineNeeded, ImageFailed, NotCached, OutOfTime
 from slimrun.events import Event, Progress, silent
 from slimrun.settings import BuildSettings, DockerSettings, Mirrors, Settings
 from slimrun.tree.entry import file
@@ -219,6 +220,23 @@ def test_a_command_that_cannot_be_started(bench: Bench, command: tuple[str, ...]
 def test_a_working_folder_that_is_not_there(bench: Bench) -> None:
     with pytest.raises(ImageFailed, match="nowhere"):
         bench.build(BuildStep(name="bad", commands=(("true",),), workdir="/nowhere"))
+
+
+def test_whoever_listens_can_end_a_build_that_says_nothing(bench: Bench) -> None:
+    """As run.timeout does, and a run that is stopped elsewhere."""
+    heard: list[Event] = []
+
+    def listen(event: Event, /) -> None:
+        heard.append(event)
+        if sum(isinstance(each, Progress) for each in heard) == 4:
+            msg = "the time is over"
+            raise OutOfTime(msg)
+
+    began = time.monotonic()
+    with pytest.raises(OutOfTime):
+        bench.backend.build(bench.base, (sh("slow", "echo begun; sleep 60"),), emit=listen)
+    assert time.monotonic() - began < 30
+    assert left_over() == []
 
 
 def test_a_disk_that_is_full(bench: Bench) -> None:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from slimrun.backend.chain import BuildStep, Built
+    from slimrun.events import Emit
     from slimrun.oci.config import Config
     from slimrun.plan.pins import ImagePin
     from slimrun.tree.tree import Tree
@@ -130,11 +131,12 @@ class Backend(Protocol):
         """An image for reading; raises ImageNotFound where it is gone and cannot be had again."""
         ...
 
-    def build(self, base: ImagePin, steps: Sequence[BuildStep], *, anew: int = 0) -> Built:
+    def build(self, base: ImagePin, steps: Sequence[BuildStep], *, anew: int = 0, emit: Emit | None = None) -> Built:
         """The file system that a chain of steps makes of an image; steps that were made before are not made again.
 
-        The last `anew` of them are made again all the same. Raises BuildFailed, DiskFull, and EngineNeeded where this backend
-        cannot build; a step that was finished before stays, so that the next run begins with the one that failed.
+        The last `anew` of them are made again all the same. `emit` hears of progress (None: the backend's own), and ends the
+        build by raising. Raises BuildFailed, DiskFull, and EngineNeeded where this backend cannot build; what was finished
+        before stays, so that the next run begins with the step that failed.
         """
         ...
 

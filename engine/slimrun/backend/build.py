@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import time
-from contextlib import contextmanager
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from slimrun.backend.base import LABEL_BUILD, LABEL_CACHE
 from slimrun.backend.buildlog import BuildLog
 from slimrun.backend.chain import CORES, Built, step_keys
+from slimrun.backend.execute import Execution
 from slimrun.backend.surroundings import FOLDER, surroundings
 from slimrun.cache.store import writing
 from slimrun.errors import ImageFailed, ImageNotFound, NotCached
@@ -26,7 +26,8 @@ from slimrun.tree.entry import folder
 from slimrun.tree.tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+    from pathlib import Path
 
     from slimrun.backend.base import ImageSource
     from slimrun.backend.chain import BuildStep
@@ -44,9 +45,6 @@ RECORD = "build"
 EPOCH = 315532800
 # Enough to keep a container alive while commands run in it.
 _WAIT = (["sleep"], ["infinity"])
-# Both outputs through one pipe, so that an error stands below the command that it is about.
-_IN_ORDER = ("sh", "-c", 'exec "$@" 2>&1', "sh")
-_PATIENCE = 0.1
 _LOADED = "from-file-"
 
 
@@ -143,23 +141,16 @@ class Builds:
             with self._backend.engine.using("putting files into a container") as client:
                 client.put_archive(container, path, stream)
 
-    def _run(self, container: str, step: BuildStep, env: Pairs, path: Any) -> None:
-        engine = self._backend.engine
+    def _run(self, container: str, step: BuildStep, env: Pairs, path: Path) -> None:
         with BuildLog.writing(path, step.name, self._emit) as log:
             for command in step.commands:
                 log.command(command)
-                with engine.using(f"running {command[0]}") as client:
-                    argv = [*_IN_ORDER, *command]
-                    ran = client.exec_create(container, argv, environment=dict(env), workdir=step.workdir, user="0:0")
-                    with _closing(client.exec_start(ran["Id"], stream=True)) as chunks:
-                        for chunk in chunks:
-                            log.write(chunk)
-                    facts = client.exec_inspect(ran["Id"])
-                    while facts["Running"]:  # it closed its output and goes on
-                        time.sleep(_PATIENCE)
-                        facts = client.exec_inspect(ran["Id"])
-                if facts["ExitCode"] != 0:
-                    raise log.failure(command, int(facts["ExitCode"]))
+                running = Execution(self._backend.engine, container, command, env, step.workdir)
+                for data in running.output(log.tick):
+                    log.write(data)
+                log.tick()  # who stopped this run removed the container
+                if status := running.status():
+                    raise log.failure(command, status)
 
     def _hints(self, step: BuildStep) -> Pairs:
         if not any(CORES in value for _, value in step.hints):
@@ -169,7 +160,7 @@ class Builds:
         return tuple((name, value.replace(CORES, cores)) for name, value in step.hints)
 
 
-def log_file(cache: Cache, key: str, step: BuildStep) -> Any:
+def log_file(cache: Cache, key: str, step: BuildStep) -> Path:
     """Where all that a step's commands print is kept."""
     return cache.root / "logs" / f"{key[:16]}-{step.name}.log"
 
@@ -203,12 +194,3 @@ def _removed(engine: Engine, image: str) -> bool:
     except ImageFailed:
         return False
     return True
-
-
-@contextmanager
-def _closing(stream: Any) -> Iterator[Any]:
-    """docker-py's own close() leaves the socket open once the stream has ended, and fails over ssh."""
-    try:
-        yield stream
-    finally:
-        stream._response.close()

@@ -66,6 +66,10 @@ class BuildLog:
         for line in lines:
             self._line(line.decode("utf-8", "replace").rstrip("\r"))
 
+    def tick(self) -> None:
+        """Tell that the step goes on; raises what the Emit raises: the run is being stopped, or its time is over."""
+        self._emit(Progress(what=self._step, done=self._count, unit="lines"))
+
     def finish(self) -> None:
         """Take what came without a line's end for a line."""
         if self._rest:
@@ -100,5 +104,5 @@ class BuildLog:
     def _say(self, line: str) -> None:
         self._count += 1
         self._last.append(line)
-        self._emit(Progress(what=self._step, done=self._count, unit="lines"))
+        self.tick()
         self._emit(Note(text=f"{self._step}: {line}", level=3))

@@ -93,11 +93,11 @@ class DockerBackend:
             raise ImageNotFound(msg, hint="run with --refresh to settle the image anew")
         return DockerImage(self, pin, facts)
 
-    def build(self, base: ImagePin, steps: Sequence[BuildStep], *, anew: int = 0) -> Built:
+    def build(self, base: ImagePin, steps: Sequence[BuildStep], *, anew: int = 0, emit: Emit | None = None) -> Built:
         """Run what was not run before, each step in a container of its own."""
         from slimrun.backend.build import Builds
 
-        return Builds(self, self._settings, self._cache, self._emit).build(base, steps, anew=anew)
+        return Builds(self, self._settings, self._cache, emit or self._emit).build(base, steps, anew=anew)
 
     def load(self, image: Finished) -> str:
         """Load the image under a name that no person uses."""

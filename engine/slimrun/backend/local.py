@@ -94,7 +94,14 @@ class LocalBackend:
 
         return LocalImage(config, read)
 
-    def build(self, base: ImagePin, steps: Sequence[BuildStep], *, anew: int = 0) -> Built:  # noqa: ARG002
+    def build(
+        self,
+        base: ImagePin,  # noqa: ARG002
+        steps: Sequence[BuildStep],
+        *,
+        anew: int = 0,  # noqa: ARG002
+        emit: Emit | None = None,  # noqa: ARG002
+    ) -> Built:
         """Nothing is built without an engine: packages want to be installed by root, in a system of their own."""
         msg = f"{steps[-1].name}: building needs a Docker Engine, and this run has none"
         hint = "start one, or name it with DOCKER_HOST or docker.host in slim.yaml; python.image and python.debian need none"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from slimrun.backend.base import Backend
     from slimrun.backend.chain import Built
     from slimrun.errors import SlimrunError, Where
+    from slimrun.events import Emit
     from slimrun.plan.pins import ImagePin
     from slimrun.recipe.model import Text
 
@@ -58,9 +59,9 @@ def install_packages(packages: Sequence[Text]) -> BuildStep:
     return BuildStep(name=PACKAGES, commands=commands if names else (), network=bool(names))
 
 
-def built(backend: Backend, base: ImagePin, steps: Sequence[BuildStep], *, anew: bool = False) -> Built:
-    """The chain's result; `anew` makes its last step again."""
-    return backend.build(base, steps, anew=int(anew))
+def built(backend: Backend, base: ImagePin, steps: Sequence[BuildStep], *, emit: Emit, anew: bool = False) -> Built:
+    """The chain's result; `anew` makes its last step again, `emit` hears of progress and can end it by raising."""
+    return backend.build(base, steps, anew=int(anew), emit=emit)
 
 
 def explain_packages(error: BuildFailed, packages: Sequence[Text], image: str, where: Where) -> SlimrunError:

@@ -79,9 +79,9 @@ def extend(
         step = _step(part, builder.epoch, _prefix(builder))
     steps = (*builder.steps, step)
     try:
-        result = built(backend, builder.base, steps, anew=anew)
+        result = built(backend, builder.base, steps, anew=anew, emit=emit)
         if isinstance(part, Make) and not _log(result.logs, step.name).is_file():
-            result = built(backend, builder.base, steps, anew=True)  # it says which modules are lacking
+            result = built(backend, builder.base, steps, anew=True, emit=emit)  # it says which modules are lacking
     except BuildFailed as error:
         raise _explain(error, part, builder) from error
     builder = replace(builder, steps=steps, key=result.key)
@@ -93,10 +93,10 @@ def extend(
     return builder, step.name in result.made
 
 
-def take_built(step: TakeBuilt, builder: Builder, backend: Backend) -> BaseBuild:
+def take_built(step: TakeBuilt, builder: Builder, backend: Backend, emit: Emit) -> BaseBuild:
     """CPython and its supply out of the finished builder; raises ImageFailed where a module that must import was not built."""
     _check_imports(step, builder)
-    image = built(backend, builder.base, builder.steps).image
+    image = built(backend, builder.base, builder.steps, emit=emit).image
     prefix = _prefix(builder)
     path = DEFAULT_PATH if prefix == PREFIX else f"{prefix}/bin:{DEFAULT_PATH}"
     why = Why(rule="recipe", text=f"python.git: {step.ref}", where=step.where)

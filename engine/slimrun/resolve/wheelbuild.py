@@ -177,7 +177,7 @@ class WheelBuilder:
         """Run the step, take out what it made, and remember it."""
         shop = self.workshop
         try:
-            built = self.backend.build(shop.base, (*shop.steps, step), anew=1 if self.settings.no_cache else 0)
+            built = self.backend.build(shop.base, (*shop.steps, step), anew=int(self.settings.no_cache), emit=self.emit)
             out = built.image.tree((OUT,))
             if REQUIRES in out:
                 asked = _answer(out, job)

@@ -102,5 +102,5 @@ def install_all(
     return Wheels(
         part=Part(tree=installed.tree, whys=tuple(sorted(installed.whys.items()))),
         distributions=installed.distributions,
-        supply=supply_of(shop, sources.backend) if shop else None,
+        supply=supply_of(shop, sources.backend, sources.emit) if shop else None,
     )

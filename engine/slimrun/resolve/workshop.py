@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from slimrun.backend.base import Backend
     from slimrun.backend.chain import BuildStep
     from slimrun.errors import Where
+    from slimrun.events import Emit
     from slimrun.fetch.target import Target
     from slimrun.plan.building import InstallBuilder
     from slimrun.plan.pins import ImagePin
@@ -41,7 +42,9 @@ class Workshop:
         return target_of(self.interpreter, self.glibc)
 
 
-def equip(before: Builder, step: InstallBuilder, backend: Backend, *, anew: bool = False) -> tuple[Builder, bool]:
+def equip(
+    before: Builder, step: InstallBuilder, backend: Backend, *, emit: Emit, anew: bool = False
+) -> tuple[Builder, bool]:
     """The builder with the step's packages, and whether they had to be installed.
 
     Raises PackageNotFound and what else apt says, EngineNeeded, and RequirementNotMet for an image in a file, with the place.
@@ -49,7 +52,7 @@ def equip(before: Builder, step: InstallBuilder, backend: Backend, *, anew: bool
     _check_image(before, step.where)
     steps = (*before.steps, install_packages(step.packages))
     try:
-        result = built(backend, before.base, steps, anew=anew)
+        result = built(backend, before.base, steps, anew=anew, emit=emit)
     except BuildFailed as error:
         raise explain_packages(error, step.packages, before.base.reference, step.where) from error
     except EngineNeeded as error:
@@ -84,9 +87,9 @@ def _check_image(builder: Builder, where: Where) -> None:
         raise RequirementNotMet(msg, where=where, hint="load it (docker load), and name its tag as python.image")
 
 
-def supply_of(shop: Workshop, backend: Backend) -> Supply | None:
+def supply_of(shop: Workshop, backend: Backend, emit: Emit) -> Supply | None:
     """The libraries of a builder; None where it has none beside the base build's own."""
     if not shop.steps:
         return None
-    image = backend.build(shop.base, shop.steps).image
+    image = built(backend, shop.base, shop.steps, emit=emit).image
     return Supply(name=f"the builder of wheels ({shop.name})", tree=library_tree(image, shop.base.platform))
