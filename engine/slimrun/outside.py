@@ -75,7 +75,7 @@ def outside(stage: Stage, settings: Settings, environ: Environ, backend: str) ->
 
 def _short(path: Path, step: InstallWheels) -> str:
     """A file's name as the recipe has it."""
-    base = step.lines[0].base
+    base = step.lines[0].base if step.lines else Path()
     return str(path.relative_to(base)) if path.is_relative_to(base) else str(path)
 
 

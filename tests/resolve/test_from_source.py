@@ -250,7 +250,9 @@ def test_a_project_that_is_none(bench: Bench) -> None:
 
 def test_names_without_any_wheels(bench: Bench) -> None:
     """Nothing is installed for builds that cannot be, and the name is not passed over."""
-    bench.recipe(RECIPE.replace("wheels:\n  - ./ext/\n", "").replace("pip:\n", "pip:\n  from_source: [ext]\n"))
+    (bench.root / "repo/limits.txt").write_text("x<2\n")
+    pip = "pip:\n  from_source: [ext]\n  constraints: limits.txt\n"
+    bench.recipe(RECIPE.replace("wheels:\n  - ./ext/\n", "").replace("pip:\n", pip))
     error = bench.fails(WheelNotFound)
     assert "pip.from_source names ext, and no wheel of that name is needed" in error.message
     assert str(error.where).endswith("app.yaml:5:17")

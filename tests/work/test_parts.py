@@ -100,7 +100,7 @@ def test_pins_without_fields() -> None:
         "the pin of python:3.11",
         "the pins of platform",
         "the pin of no commit",
-        "the pin of no wheel_builder",
+        "the pin of no builder of wheels",
         "the pins of Debian's Python",
         "the pins of Debian packages",
     }

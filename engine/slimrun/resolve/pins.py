@@ -48,7 +48,7 @@ class Pins:
         return {name: (_words(name, value), value) for name, value in values.items()}
 
 
-_WORDS = {"python": "Debian's Python", "packages": "Debian packages"}
+_WORDS = {"python": "Debian's Python", "packages": "Debian packages", "wheel_builder": "builder of wheels"}
 
 
 def _words(name: str, value: object) -> str:
@@ -56,4 +56,4 @@ def _words(name: str, value: object) -> str:
         return f"the pin of {value.reference}"
     if isinstance(value, CommitPin):
         return f"the commit of {value.ref}"
-    return f"the pin of no {name}" if value is None else f"the pins of {_WORDS.get(name, name)}"
+    return f"the pin of no {_WORDS.get(name, name)}" if value is None else f"the pins of {_WORDS.get(name, name)}"
