@@ -315,3 +315,36 @@ def test_a_closed_pipe_is_no_traceback() -> None:
         done = subprocess.run(text.split(), stdout=pipe, stderr=subprocess.PIPE, check=False, cwd=ROOT)
     assert b"Traceback" not in done.stderr
     assert done.returncode in (141, 120)  # as for a program that SIGPIPE ends; 120 is Python's own, at exit
+
+
+@pytest.mark.parametrize("words", ["schema recipe", "--help", "list"])
+def test_an_output_that_is_full(words: str) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "slimrun", *words.split()],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            cwd=ROOT,
+        )
+    assert done.returncode == 2
+    assert done.stderr.decode().splitlines() == [
+        "error: what there is to say cannot be written: No space left on device",
+        "    hint: look at where standard output goes",
+    ]
+
+
+@pytest.mark.parametrize("words", ["x.yaml", "list", "init x", "run /x.yaml"])
+def test_a_folder_that_is_gone(words: str, tmp_path: Path) -> None:
+    code = f"import os, sys; os.chdir({str(tmp_path)!r}); os.rmdir({str(tmp_path)!r}); "
+    code += f"sys.argv[1:] = {words.split()}; from slimrun.cli.main import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 5, done.stderr
+    assert "error: the current folder cannot be used: No such file or directory" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_closed_streams() -> None:
+    """As some service managers start programs: what cannot be said is not said, and the code is the same."""
+    text = f"{sys.executable} -m slimrun none.yaml <&- >&- 2>&-"
+    assert subprocess.run(["sh", "-c", text], check=False, cwd=ROOT).returncode == 3

@@ -110,3 +110,19 @@ def test_while_wheels_are_downloaded(slimrun: Slimrun, tmp_path: Path) -> None:
         again = slimrun(*words)
         assert again.code == 0, again.text
         assert (tmp_path / "x.tar").is_file()
+
+
+def test_while_the_engine_answers_nothing_any_more(slimrun: Slimrun, tmp_path: Path) -> None:
+    """What cannot be cleared away is told; `clean` does it when the engine is there again."""
+    config = tmp_path / "slim.yaml"
+    config.write_text(f"{slimrun.config.read_text()}docker: {{timeout: 2s}}\n", encoding="utf-8")
+    with Between(os.environ["DOCKER_HOST"], path=tmp_path / "s") as between:
+        fresh = slimrun.fresh(tmp_path / "cache")
+        stop = between.stop_at("GET .*/archive|DELETE ")
+        out = interrupt(
+            fresh, stop.reached.is_set, HELLO, "--backend", "docker", "--config", config, DOCKER_HOST=between.address
+        )
+        assert "[WARNING]: a container that was read from may be left" in out
+        assert "hint: `slimrun clean` removes it once the engine answers" in out
+    assert slimrun("clean").code == 0
+    assert left_over() == []

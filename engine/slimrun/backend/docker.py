@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 # An engine that is there answers a ping at once; one that hangs is not worth the patience that loading an image needs.
 PATIENCE = 10.0
+# Nobody who pressed Ctrl-C waits for as long as loading an image may take.
+REMOVING = 60.0
 
 
 def context_host(name: str) -> str:
@@ -73,13 +75,14 @@ class Engine:
         self._timeout = timeout
         self._cache = cache
         self._reading: Files | None = None
+        self._remover: Any = None
         self._client: Any = None  # types-docker leaves half of its methods untyped
 
     def close(self) -> None:
         """Close the connection, if there is one."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        for client in filter(None, (self._client, self._remover)):
+            client.close()
+        self._client = self._remover = None
 
     def version(self) -> dict[str, Any]:
         """What `docker version` says of the engine."""
@@ -197,7 +200,7 @@ class Engine:
         """Stop and remove a container; one that is gone already is no error."""
         with self._asking("removing a container") as client:
             try:
-                client.remove_container(container, force=True, v=True)
+                self._quick(client).remove_container(container, force=True, v=True)
             except docker.errors.APIError as error:
                 if error.status_code not in (404, 409):  # gone, or being removed already
                     raise
@@ -206,7 +209,7 @@ class Engine:
         """Remove an image's name, and the image with its last one; one that is gone is no error."""
         with self._asking(f"removing image {name}") as client:
             try:
-                client.remove_image(name, force=True)
+                self._quick(client).remove_image(name, force=True)
             except docker.errors.NotFound:
                 return
 
@@ -237,6 +240,15 @@ class Engine:
             raise
         except FOREIGN as error:
             raise translate(error, doing, self.host) from error
+
+    def _quick(self, client: Any) -> Any:
+        """The same engine, for what is done in a moment or not at all."""
+        if self._remover is None:
+            seconds = int(min(REMOVING, self._timeout))
+            self._remover = docker.APIClient(
+                self.host.url, version=client.api_version, timeout=seconds, tls=_tls(self.host)
+            )
+        return self._remover
 
     def _connected(self) -> Any:
         if self._client is None:

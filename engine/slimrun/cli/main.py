@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 import signal
 import sys
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from slimrun import __version__
 from slimrun.cli.signals import Signals
-from slimrun.errors import BadCommandLine, Interrupted, SlimrunError
+from slimrun.errors import BadCommandLine, DiskFull, Interrupted, SlimrunError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 # Each command is the module of its name in this folder, with SUMMARY and main(argv); loaded when it is called.
 COMMANDS = ("run", "init", "list", "show", "lint", "explain", "schema", "clean", "doctor")
+
+# What writing to standard output may say that no program can mend; of a file there would be a name.
+_OUTPUT = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF)
 
 HELP = """slimrun makes the smallest glibc Python container images there are, from declarative recipes, and proves each one.
 
@@ -55,6 +59,12 @@ def _guarded(words: list[str]) -> int:
         return 128 + signal.SIGPIPE
     except SlimrunError as error:
         return _say(error)
+    except OSError as error:
+        if error.filename is None and error.errno in _OUTPUT:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            msg = f"what there is to say cannot be written: {error.strerror}"
+            return _say(DiskFull(msg, hint="look at where standard output goes"))
+        return _own_fault()
     except Exception:
         return _own_fault()
 
@@ -67,6 +77,11 @@ def _dispatch(words: list[str]) -> int:
     if words[0] in ("-V", "--version"):
         print(f"slimrun {__version__}")
         return 0
+    try:
+        Path.cwd()
+    except OSError as error:
+        msg = f"the current folder cannot be used: {error.strerror}"
+        raise BadCommandLine(msg, hint="it was removed, or may not be entered: cd to another one") from error
     if words[0] in COMMANDS:
         return int(_command(words[0]).main(words[1:]))
     if not words[0].startswith("-") and not _looks_like_a_file(words[0]):
