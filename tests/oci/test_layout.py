@@ -31,11 +31,6 @@ AMD64 = "linux/amd64"
 BASE = ImagePin(reference="busybox:glibc", digest="sha256:c", platform=AMD64, manifest=f"sha256:{'d' * 64}")
 
 
-@pytest.fixture
-def cache(tmp_path: Path) -> Cache:
-    return Cache(tmp_path / "cache")
-
-
 def finished(cache: Cache, *, tag: str = "team/app:1", text: bytes = b"1") -> Finished:
     """An image of two layers, the first one twice."""
     one, two = (

@@ -9,30 +9,18 @@ from tests.fetch.loopback import Answer, Site
 from tests.oci.registry_kit import PACK, host, index, make, publish, registry, sha
 from tests.treetext import tree
 
-from slimrun.cache.store import Cache
 from slimrun.errors import BadArchive, ImageNotFound
 from slimrun.events import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
+    from slimrun.cache.store import Cache
     from slimrun.events import Event
 
 AMD64 = "linux/amd64"
 ONE = tree({"/a": b"one" * 1000, "/etc/passwd": b"root:x:0:0::/:/bin/sh\n"})
 TWO = tree({"/b": b"two"})
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with Site() as site:
-        yield site
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> Cache:
-    return Cache(tmp_path / "cache")
 
 
 @pytest.mark.parametrize("docker", [True, False])

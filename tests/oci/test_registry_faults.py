@@ -18,22 +18,10 @@ from slimrun.errors import BadArchive, DownloadFailed, ImageNotFound, RegistryUn
 from slimrun.oci import inflate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 AMD64 = "linux/amd64"
 TREE = tree({"/a": bytes(range(256)) * 100})
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with Site() as site:
-        yield site
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> Cache:
-    return Cache(tmp_path / "cache")
 
 
 @pytest.fixture

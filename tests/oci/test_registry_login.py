@@ -10,29 +10,18 @@ from tests.fetch.loopback import Answer, Site
 from tests.oci.registry_kit import Made, host, make, publish, registry
 from tests.treetext import tree
 
-from slimrun.cache.store import Cache
 from slimrun.errors import RegistryUnreachable
 from slimrun.oci.auth import Login
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from slimrun.cache.store import Cache
 
 AMD64 = "linux/amd64"
 LOGIN = Login(user="u", password="p")
 BASIC = "Basic " + b64encode(b"u:p").decode()
 MANIFEST = "/v2/app/manifests/1"
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with Site() as site:
-        yield site
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> Cache:
-    return Cache(tmp_path / "cache")
 
 
 @pytest.fixture

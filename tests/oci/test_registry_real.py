@@ -11,13 +11,14 @@ import pytest
 from tests.oci.registry_kit import PASSWORD, USER, Made, index, make, push, real_registry, registry, sha
 from tests.treetext import tree
 
-from slimrun.cache.store import Cache
 from slimrun.errors import ImageNotFound, RegistryUnreachable
 from slimrun.oci.auth import Login, find_login
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from slimrun.cache.store import Cache
 
 AMD64 = "linux/amd64"
 LOGIN = Login(user=USER, password=PASSWORD)
@@ -49,11 +50,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             push(f"http://{plain}", image, "team/app", tag)
         push(f"http://{plain}", Made(manifest=data, media_type=kind), "team/app", "all")
         yield Served(plain, secure, folder / "secure/ca.pem", made)
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> Cache:
-    return Cache(tmp_path / "cache")
 
 
 @pytest.mark.parametrize("tag", ["1", "all"])

@@ -14,7 +14,6 @@ from slimrun.elf import ldcache
 from slimrun.elf.facts import Facts
 from slimrun.elf.linker import linker_of
 from slimrun.elf.view import View, land
-from slimrun.errors import BadElf
 from slimrun.tree.entry import Kind, file
 from slimrun.tree.resolve import resolve
 
@@ -97,10 +96,7 @@ def _in_folders(
             found = resolve(tree, join(real.path, name)) if ".so" in name and name.startswith(("lib", "ld-")) else None
             if found is None or found.entry.kind is not Kind.FILE:
                 continue
-            try:
-                info = facts.facts(found.path, found.entry)
-            except BadElf:
-                continue
+            info = facts.sound(found.path, found.entry)
             if info is not None and info.target == target and not info.refused:
                 entry = tree.stat(join(real.path, name))
                 known = info.soname if entry is not None and entry.kind is Kind.FILE and info.soname else name

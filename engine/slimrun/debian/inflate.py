@@ -14,6 +14,7 @@ from zstandard import ZstdDecompressor, ZstdError
 
 from slimrun.errors import BadArchive
 from slimrun.tree.entry import Extent
+from slimrun.tree.limited import Limited
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +33,8 @@ def decompressed(file: Path, part: Part, *, limit: int, what: str) -> Iterator[B
     ending = part.name.rpartition(".tar")[2]
     try:
         with Extent(str(file), part.offset, part.size).open() as raw, _opened(ending, raw, what) as stream:
-            yield cast("BinaryIO", io.BufferedReader(_Limited(stream, limit, what)))
+            long = BadArchive(f"{what} is longer than any package", hint="use another version of the package")
+            yield cast("BinaryIO", io.BufferedReader(Limited(stream, limit, long)))
     except _DAMAGED as error:
         msg = f"{part.name} of {what} cannot be decompressed: {error}"
         raise BadArchive(msg, hint="remove it from the cache and run again") from error
@@ -52,22 +54,3 @@ def _opened(ending: str, raw: BinaryIO, what: str) -> BinaryIO:
             return cast("BinaryIO", ZstdDecompressor(max_window_size=MAX_WINDOW).stream_reader(raw))
     msg = f"{what} is compressed in a way that no package is: {ending}"
     raise BadArchive(msg, hint="use another version of the package")
-
-
-class _Limited(io.RawIOBase):
-    """Passes on at most so many bytes: a few of a compressed file can become any number."""
-
-    def __init__(self, stream: BinaryIO, limit: int, what: str) -> None:
-        self._stream, self._left, self._what = stream, limit, what
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        data = self._stream.read(len(buffer))
-        self._left -= len(data)
-        if self._left < 0:
-            msg = f"{self._what} is longer than any package"
-            raise BadArchive(msg, hint="use another version of the package")
-        buffer[: len(data)] = data
-        return len(data)

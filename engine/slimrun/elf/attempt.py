@@ -15,7 +15,6 @@ from slimrun.elf.sonames import as_ldconfig
 from slimrun.elf.versions import Verdict, compare, need_of
 from slimrun.elf.view import View, lead, place
 from slimrun.elf.walk import Run, Walk, reason
-from slimrun.errors import BadElf
 from slimrun.tree.entry import Kind
 from slimrun.tree.resolve import resolve
 from slimrun.why import Why
@@ -108,10 +107,7 @@ class Attempt:
     def _users(self, library: str) -> Iterator[tuple[str, Entry, ElfInfo]]:
         """The files of the output that need a library, as far as their names for it tell."""
         for path, entry in (*self.view.tree.files(), *self.view.added.items()):
-            try:
-                info = self.facts.facts(path, entry)
-            except BadElf:
-                continue
+            info = self.facts.sound(path, entry)
             if info is not None and library in info.needed:
                 yield path, entry, info
 

@@ -28,7 +28,6 @@ from slimrun.elf.model import (
 )
 from slimrun.elf.result import family_needs, result
 from slimrun.elf.supplier import Suppliers
-from slimrun.errors import BadElf
 from slimrun.tree.entry import Kind
 from slimrun.tree.resolve import resolve
 from slimrun.why import Why
@@ -182,10 +181,7 @@ def _program(output: Tree, roots: Sequence[Root], facts: Facts) -> ElfInfo | Non
         found = resolve(output, path)
         if found is None or found.entry.kind is not Kind.FILE:
             continue
-        try:
-            info = facts.facts(found.path, found.entry)
-        except BadElf:
-            continue
+        info = facts.sound(found.path, found.entry)
         if info is not None and info.dynamic and (info.interp or not info.pie):
             return info
     return None

@@ -62,6 +62,13 @@ class Facts:
             raise BadElf(found.message, hint=found.hint, where=found.where)
         return found
 
+    def sound(self, path: str, entry: Entry) -> ElfInfo | None:
+        """The facts of a file, or None where it is not ELF that a loader would take: for those who only look for such."""
+        try:
+            return self.facts(path, entry)
+        except BadElf:
+            return None
+
     def symbols(self, path: str, entry: Entry) -> Symbols:
         """The dynamic symbols of a file, none where it is not ELF; raises BadElf."""
         if entry.digest not in self._symbols:

@@ -11,7 +11,6 @@ from posixpath import join
 from typing import TYPE_CHECKING
 
 from slimrun.elf.versions import Verdict, compare
-from slimrun.errors import BadElf
 from slimrun.tree.entry import Kind
 from slimrun.tree.resolve import resolve
 
@@ -81,10 +80,7 @@ def family_of(tree: TreeSource, linker: Linker, target: tuple[int, bool, int], f
                 links.append(path)
             if entry.kind is not Kind.FILE or path in entries:
                 continue
-            try:
-                info = facts.facts(path, entry)
-            except BadElf:
-                info = None
+            info = facts.sound(path, entry)
             if info is None or info.target != target:
                 continue
             key = prefix + name if prefix else info.soname if is_member(info.soname) else name

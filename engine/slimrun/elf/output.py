@@ -137,10 +137,7 @@ def _starts(folders: Folders, info: ElfInfo) -> bool:
 
 
 def _flags(facts: Facts, path: str, entry: Entry) -> int:
-    try:
-        info = facts.facts(path, entry)
-    except BadElf:
-        return -1
+    info = facts.sound(path, entry)
     return ldcache.flags_of(info) if info is not None else -1
 
 

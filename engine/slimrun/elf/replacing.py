@@ -7,7 +7,6 @@ from posixpath import basename
 from typing import TYPE_CHECKING
 
 from slimrun.elf.family import is_member
-from slimrun.errors import BadElf
 from slimrun.tree.resolve import resolve
 from slimrun.why import Why
 
@@ -29,10 +28,7 @@ def objection(output: Tree, old: Family, new: Family, facts: Facts) -> str:
     for path, entry in output.files():
         if path in own:
             continue
-        try:
-            info = facts.facts(path, entry)
-        except BadElf:
-            continue
+        info = facts.sound(path, entry)
         if info is None or not info.dynamic:
             continue
         for need in info.verneed:

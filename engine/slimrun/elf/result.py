@@ -8,7 +8,6 @@ from slimrun.elf import inspect, ldcache
 from slimrun.elf.family import is_member
 from slimrun.elf.folders import Hit
 from slimrun.elf.model import Closure, Edge, Finding, Missing, Unmet
-from slimrun.errors import BadElf
 from slimrun.tree.resolve import resolve
 
 if TYPE_CHECKING:
@@ -126,10 +125,7 @@ def elsewhere(runs: Sequence[Run], tree: Tree, lost: Sequence[Missing], facts: F
         base = path.rpartition("/")[2]
         if ".so" not in base:
             continue
-        try:
-            info = facts.facts(path, entry)
-        except BadElf:
-            continue
+        info = facts.sound(path, entry)
         for name in (base, info.soname) if info is not None and info.target in targets else ():
             if name in names:
                 places.setdefault(name, path)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from slimrun.elf.ldcache import order_key
 from slimrun.elf.ldconf import is_library
-from slimrun.errors import BadElf
 from slimrun.tree.entry import Kind
 from slimrun.tree.resolve import resolve
 
@@ -35,10 +34,7 @@ def as_ldconfig(
             file = resolve(tree, path)
             if file is None or file.entry.kind is not Kind.FILE:
                 continue
-            try:
-                info = facts.facts(file.path, file.entry)
-            except BadElf:
-                continue
+            info = facts.sound(file.path, file.entry)
             if info is None or info.target != target:
                 continue
             here[name] = path

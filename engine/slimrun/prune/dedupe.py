@@ -16,7 +16,6 @@ from posixpath import basename, dirname, normpath
 from typing import TYPE_CHECKING
 
 from slimrun.elf.versions import Verdict, compare, need_of
-from slimrun.errors import BadElf
 from slimrun.tree.entry import file
 from slimrun.tree.tree import Tree
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from slimrun.elf.facts import Facts
     from slimrun.elf.info import ElfInfo
     from slimrun.elf.model import Closure
-    from slimrun.tree.entry import Entry
 
 _MANGLED = re.compile(r"(lib.+?)(?:-[0-9a-f]{8})+(\.so(?:\.[0-9]+)*)")
 
@@ -37,7 +35,7 @@ def joinable(wheels: Tree, output: Tree, closure: Closure, facts: Facts) -> dict
     All that have a namesake are taken for links at first, and what cannot be one is left out until nothing more is: what a
     library that is itself replaced takes of another does not count.
     """
-    infos = {path: info for path, entry in wheels.files() if (info := _info(path, entry, facts)) is not None}
+    infos = {path: info for path, entry in wheels.files() if (info := facts.sound(path, entry)) is not None}
     vendored = [path for path in infos if ".libs/" in path]
     own = {edge.name: edge.found for edge in closure.edges if edge.found and edge.found not in wheels}
     found = {}
@@ -128,7 +126,7 @@ class _Users:
 def _serves(target: str, path: str, users: _Users) -> bool:
     """Whether the image's library offers every version and symbol that the wheel's users take of the wheel's."""
     system, theirs = users.output[target], users.infos[path]
-    info = _info(target, system, users.facts)
+    info = users.facts.sound(target, system)
     if info is None or info.target != theirs.target or info.refused:
         return False
     symbols = users.facts.symbols
@@ -140,10 +138,3 @@ def _serves(target: str, path: str, users: _Users) -> bool:
         if symbols(user, users.wheels[user]).imports & lacking:
             return False
     return True
-
-
-def _info(path: str, entry: Entry, facts: Facts) -> ElfInfo | None:
-    try:
-        return facts.facts(path, entry)
-    except BadElf:
-        return None

@@ -9,7 +9,6 @@ from dataclasses import replace
 from posixpath import dirname, normpath
 from typing import TYPE_CHECKING
 
-from slimrun.errors import BadElf
 from slimrun.prune.stripped import stripped
 from slimrun.tree.tree import Tree
 
@@ -35,17 +34,10 @@ def strip_layers(pruned: Pruned, pack: Pack, facts: Facts, cache: Cache) -> Prun
 def _stripped(tree: Tree, pack: Pack, facts: Facts, cache: Cache) -> Tree:
     changed: dict[str, Entry] = {}
     for path, entry in tree.files():
-        if _sound(path, entry, facts) and (new := stripped(entry, cache)) is not entry:
+        # Damaged ELF is somebody's test data, and stays as it is.
+        if facts.sound(path, entry) is not None and (new := stripped(entry, cache)) is not entry:
             changed[path] = new
     return tree.merge(Tree(changed), Tree(_records(tree, changed, pack)))
-
-
-def _sound(path: str, entry: Entry, facts: Facts) -> bool:
-    """Whether a file is ELF that a loader would take; damaged ELF is somebody's test data, and stays as it is."""
-    try:
-        return facts.facts(path, entry) is not None
-    except BadElf:
-        return False
 
 
 def _records(tree: Tree, changed: Mapping[str, Entry], pack: Pack) -> dict[str, Entry]:

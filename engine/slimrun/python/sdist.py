@@ -16,6 +16,7 @@ from slimrun.errors import BadArchive, BadWheel
 from slimrun.python.inflate import CHUNK, Inflated
 from slimrun.python.zipcheck import BadZip, members
 from slimrun.tree.entry import Kind
+from slimrun.tree.limited import Limited
 from slimrun.tree.tar import plain, take_tar
 from slimrun.tree.tree import Tree
 
@@ -54,7 +55,8 @@ def _tar(file: Path, filename: str, key: str, cache: Cache) -> dict[str, Entry]:
     limit = min(MOST, max(FREE, RATIO * file.stat().st_size))
     try:
         with cache.pack(key) as pack, gzip.open(file) as stream:
-            limited = io.BufferedReader(_Limited(cast("BinaryIO", stream), limit, filename), CHUNK)
+            long = BadArchive(f"{filename} unpacks to more than any source has", hint=_HINT)
+            limited = io.BufferedReader(Limited(cast("BinaryIO", stream), limit, long), CHUNK)
             return plain(take_tar(cast("BinaryIO", limited), pack.add, what=filename))
     except _DAMAGED as error:
         msg = f"{filename} cannot be unpacked: {error}"
@@ -124,24 +126,6 @@ def _plain_modes(tree: Tree) -> Tree:
         return replace(entry, mode=mode, uid=0, gid=0, xattrs=())
 
     return tree.map(changed)
-
-
-class _Limited(io.RawIOBase):
-    """Passes on at most so many bytes: a few of a compressed file can become any number."""
-
-    def __init__(self, stream: BinaryIO, limit: int, filename: str) -> None:
-        self._stream, self._left, self._filename = stream, limit, filename
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        data = self._stream.read(len(buffer))
-        self._left -= len(data)
-        if self._left < 0:
-            _bad(self._filename, "unpacks to more than any source has")
-        buffer[: len(data)] = data
-        return len(data)
 
 
 def _bad(filename: str, text: str) -> NoReturn:
