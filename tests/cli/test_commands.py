@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib.util
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from tests.conftest import CANNOT
 
 from slimrun import __version__, errors
 from slimrun.cache.store import Cache
@@ -315,6 +317,15 @@ def test_a_closed_pipe_is_no_traceback() -> None:
         done = subprocess.run(text.split(), stdout=pipe, stderr=subprocess.PIPE, check=False, cwd=ROOT)
     assert b"Traceback" not in done.stderr
     assert done.returncode in (141, 120)  # as for a program that SIGPIPE ends; 120 is Python's own, at exit
+
+
+@forgets
+def test_an_engine_over_ssh_needs_a_package_more(shell: Shell) -> None:
+    if importlib.util.find_spec("paramiko"):
+        pytest.skip(f"{CANNOT}docker-py without paramiko: it is installed")
+    said = shell("recipes/hello.yaml", "--docker-host", "ssh://nobody@127.0.0.1:9")
+    assert said.code == 4
+    assert "hint: pip install 'docker[ssh]' beside slimrun" in said.out
 
 
 @pytest.mark.parametrize("words", ["schema recipe", "--help", "list"])

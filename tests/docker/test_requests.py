@@ -42,3 +42,12 @@ def test_a_pull_tells_how_far_it_is(slimrun: Slimrun, tmp_path: Path, only_there
     assert kinds.index("Progress") < kinds.index("TaskEnded"), "while resolve was at it"
     again = slimrun(recipe, "--backend", "docker", "--output", "json", "--refresh")
     assert '"what": "pull ' not in again.out, "what is there is not pulled again"
+
+
+def test_a_timeout_below_a_second_is_a_second(slimrun: Slimrun, tmp_path: Path) -> None:
+    """docker-py takes whole seconds, and 0 is none to it."""
+    config = tmp_path / "slim.yaml"
+    config.write_text(f"{slimrun.config.read_text()}docker: {{timeout: 1ms}}\n", encoding="utf-8")
+    assert slimrun(RECIPES / "hello.yaml").code == 0
+    done = slimrun(RECIPES / "hello.yaml", "--backend", "docker", "--refresh", "--config", config)
+    assert done.code == 0, done.text

@@ -18,7 +18,7 @@ GOOD = {
     "absolute-path": ["/", "/a b/c"],
     "debian-package": ["libpq5", "libstdc++6", "python3.11=3.11.2-6+deb12u5"],
     "distribution": ["a", "psycopg2-binary", "zope.interface"],
-    "duration": ["60s", "1.5h", "500ms", "2 m"],
+    "duration": ["60s", "1.5h", "500ms", "2 m", "168h"],
     "engine-address": ["unix:///var/run/docker.sock", "tcp://127.0.0.1:2375", "ssh://me@host"],
     "git-ref": ["v3.12.4", "main", "feature/x", "0123abc", "refs/heads/3.11", "HEAD", "a@b", "v1.0+x"],
     "git-repository": [
@@ -53,7 +53,7 @@ BAD = {
     "absolute-path": ["", "a", "/a/..", "C:/"],
     "debian-package": ["", "A", "a b", "-x"],
     "distribution": ["", "a==1", "-a", "a-"],
-    "duration": ["", "60", "s", "0s", "-1s", "1m30s", "1 day", "1e3s", "٣s"],
+    "duration": ["", "60", "s", "0s", "-1s", "1m30s", "1 day", "169h", "999999999999h", "1e3s", "٣s"],
     "engine-address": ["", "/var/run/docker.sock", "unix://", "ftp://x"],
     "git-ref": [
         *(

@@ -53,7 +53,7 @@ def answers(host: Host, *, timeout: float) -> str:
     """Why no engine answers at an address, or ""."""
     try:
         client: Any = docker.APIClient(
-            host.url, version=MINIMUM_DOCKER_API_VERSION, timeout=int(timeout), tls=_tls(host)
+            host.url, version=MINIMUM_DOCKER_API_VERSION, timeout=_whole(timeout), tls=_tls(host)
         )
         try:
             client.ping()
@@ -244,7 +244,7 @@ class Engine:
     def _quick(self, client: Any) -> Any:
         """The same engine, for what is done in a moment or not at all."""
         if self._remover is None:
-            seconds = int(min(REMOVING, self._timeout))
+            seconds = _whole(min(REMOVING, self._timeout))
             self._remover = docker.APIClient(
                 self.host.url, version=client.api_version, timeout=seconds, tls=_tls(self.host)
             )
@@ -258,11 +258,16 @@ class Engine:
                 raise _unreachable(self.host, reason)
             version = self._cache.load("engine", key)
             self._client = docker.APIClient(
-                self.host.url, version=version or "auto", timeout=int(self._timeout), tls=_tls(self.host)
+                self.host.url, version=version or "auto", timeout=_whole(self._timeout), tls=_tls(self.host)
             )
             if version is None:
                 self._cache.save("engine", key, self._client.api_version)
         return self._client
+
+
+def _whole(seconds: float) -> int:
+    """As docker-py takes it: whole seconds, at least one."""
+    return max(1, round(seconds))
 
 
 def _tls(host: Host) -> Any:
@@ -314,6 +319,8 @@ def _unreachable(host: Host, reason: str) -> EngineUnreachable:
 
 
 def _how_to_reach(host: Host, reason: str) -> str:
+    if "paramiko" in reason:
+        return "pip install 'docker[ssh]' beside slimrun, or forward the engine's socket with ssh -L and name that"
     if "Permission denied" in reason:
         return "join the group `docker` (and log in again), or run slimrun as a user that may use this socket"
     if host.url.startswith("unix://"):

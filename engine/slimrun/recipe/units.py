@@ -18,6 +18,7 @@ _SIZES = {
     "TiB": 2**40,
 }
 _SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600)}
+LONGEST = 7 * 24 * 3600.0  # sockets take no more than 24 days
 _AMOUNT = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?) ?([A-Za-z]+)")
 
 
@@ -31,9 +32,13 @@ def parse_size(text: str) -> int:
 
 
 def parse_duration(text: str) -> float:
-    """`60s`, `2m`, `1h`, `500ms` → seconds; raises ValueError."""
+    """`60s`, `2m`, `1h`, `500ms` → seconds, at most a week; raises ValueError."""
     match = _AMOUNT.fullmatch(text)
     if match is None or match[2] not in _SECONDS or Decimal(match[1]) == 0:
         message = f"'{text}' is not a duration: a number above 0 and one of ms, s, m, h, as in 60s"
         raise ValueError(message)
-    return float(Decimal(match[1]) * _SECONDS[match[2]])
+    seconds = float(Decimal(match[1]) * _SECONDS[match[2]])
+    if seconds > LONGEST:
+        message = f"'{text}' is longer than a week, 168h"
+        raise ValueError(message)
+    return seconds
