@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 REGISTRY = os.environ.get("SLIMRUN_TEST_REGISTRY", "")
 DEBIAN = "python: {debian: {suite: bookworm}}\nruntime: scratch\n"
 OFFICIAL = "python: {image: 'python:3.11-slim'}\nruntime: busybox:glibc\n"
-PSYCOPG = "wheels: [psycopg2-binary==2.9.10]\nverify: {imports: [psycopg2, ssl]}\n"
+PSYCOPG = "wheels: [psycopg2-binary==2.9.11]\nverify: {imports: [psycopg2, ssl]}\n"
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ ROWS = (
     Row("size-bare", "the same without features", f"{DEBIAN}prune: {{features: []}}\n", 36.5),
     Row("size-only", "the same with byte code in the place of sources", f"{DEBIAN}prune: {{bytecode: only}}\n"),
     Row("size-psycopg", "and psycopg2 with TLS, on scratch", DEBIAN + PSYCOPG, 52.0),
+    Row("size-dedupe", "the same with prune.dedupe", f"{DEBIAN}{PSYCOPG}prune: {{dedupe: true}}\n"),
     Row("size-hello", "official copy, on busybox", OFFICIAL, 45.0),
     Row("size-safe", "the same at level safe", f"{OFFICIAL}prune: {{level: safe}}\n"),
 )
