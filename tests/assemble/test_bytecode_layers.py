@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.images import PY, official, runtime
+from tests.images import OFFICIAL, PY, official, runtime
 from tests.pruning import SITE, globs, place, prune
 from tests.treetext import tree
 
@@ -111,6 +111,26 @@ def test_keep_beats_only(tmp_path: Path) -> None:
     python = dict(found.layers)["python"]
     assert f"{PY}/ssl.py" in python
     assert f"{PY}/__pycache__/ssl.cpython-311.pyc" in python
+
+
+@pytest.mark.parametrize("mode", ["keep", "only"])
+def test_a_link_to_a_module_is_a_module_too(mode: Bytecode, tmp_path: Path) -> None:
+    """As Debian's _sysconfigdata__linux_x86_64-linux-gnu.py; one that leads to what stays is left alone."""
+    build = OFFICIAL | {
+        f"{PY}/alias.py": "symlink ssl.py",
+        f"{PY}/away.py": "symlink /etc/away.py",
+        "/etc/away.py": b"x",
+    }
+    found, _ = made(tmp_path, mode, build=build)
+    python = dict(found.layers)["python"]
+    if mode == "only":
+        assert python[f"{PY}/alias.pyc"].target == "ssl.pyc"
+        assert f"{PY}/alias.py" not in python
+        assert f"{PY}/alias.py" in {item.path for item in found.removed}
+    else:
+        assert python[f"{PY}/__pycache__/alias.cpython-311.pyc"].target == "ssl.cpython-311.pyc"
+        assert python[f"{PY}/alias.py"].target == "ssl.py"
+    assert python[f"{PY}/away.py"].target == "/etc/away.py"
 
 
 @pytest.mark.parametrize("mode", ["keep", "only"])

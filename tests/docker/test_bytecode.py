@@ -82,3 +82,17 @@ def test_an_interpreter_of_older_days_without_sources(slimrun: Slimrun, tmp_path
     assert code > 500
     failed = docker("run", "--rm", "bytecode-only", "-c", "import json; json.loads('{')", check=False)
     assert "/usr/local/lib/python3.7/json/__init__.py" in failed.err, "tracebacks name the sources all the same"
+
+
+@pytest.mark.network
+def test_debian_s_python_without_sources(slimrun: Slimrun, tmp_path: Path) -> None:
+    """Its sysconfig data is a module by the name of a link."""
+    text = "name: bytecode-debian\npython: {debian: {suite: bookworm}}\nruntime: scratch\nprune: {bytecode: only}\n"
+    program = (
+        "import importlib, sysconfig; print(importlib.import_module('_sysconfigdata__linux_x86_64-linux-gnu').__file__); "
+        "print(sysconfig.get_config_var('Py_ENABLE_SHARED'))"
+    )
+    done = slimrun(write_recipe(tmp_path, text))
+    assert done.code == 0, done.text
+    ran = docker("run", "--rm", "--read-only", "bytecode-debian", "-c", program)
+    assert ran.out.splitlines() == ["/usr/lib/python3.11/_sysconfigdata__linux_x86_64-linux-gnu.pyc", "1"]
