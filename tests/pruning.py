@@ -18,7 +18,9 @@ from tests.images import OFFICIAL, PY, runtime
 from tests.treetext import tree
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    from slimrun.prune.common import Common
 
 RECIPE = Why(rule="recipe", text="python.image: python:3.11", where=Where("x.yaml", 1, 1))
 SITE = f"{PY}/site-packages"
@@ -55,6 +57,7 @@ def prune(
     more: Mapping[str, str | bytes] | None = None,
     asked: list[str] | None = None,
     base_env: tuple[tuple[str, str], ...] = (),
+    shared: Callable[[Callable[[], Common]], Common] = lambda make: make(),
     **rules: Any,
 ) -> Pruned:
     """`more` is what the base build's image has beyond its supply; the paths that are read of it are added to `asked`."""
@@ -78,6 +81,7 @@ def prune(
         package_supply=tree(package_supply or {}),
         read=read,
         base_env=base_env,
+        shared=shared,
     )
 
 

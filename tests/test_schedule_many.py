@@ -18,6 +18,8 @@ from slimrun.errors import ImageNotFound, VerifyFailed
 from slimrun.events import Event, PlayStarted, Progress, Recap, TaskEnded, TaskStarted, Warned
 from slimrun.pipeline import WORKERS, Worker
 from slimrun.plan.compile import STAGES
+from slimrun.prune import prune as pruning
+from slimrun.prune.common import find_common
 from slimrun.work import apart
 from slimrun.work.apart import Spec, spec_of
 from tests.catalog import RECIPE, Catalog, digests, open_recording
@@ -76,6 +78,30 @@ def test_equal_stages_run_once(forks: int, catalog: Catalog) -> None:
         assert catalog.backend.calls.count("open python:3.11") == 3, (
             "once for python, once for features on each runtime"
         )
+
+
+@pytest.mark.parametrize("forks", [1, 4])
+def test_what_images_have_in_common_is_pruned_once(
+    forks: int, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def counted(*given: Any) -> Any:
+        made.append(threading.current_thread().name)
+        return find_common(*given)
+
+    monkeypatch.setattr(pruning, "find_common", counted)
+    plans = [catalog.plan(f"a{number}", f"files=[{{to: /{number}}}]") for number in range(4)]
+    plans += [catalog.plan("b", "runtime=scratch"), catalog.plan("c", "prune={level: safe}")]
+    first = digests(catalog.run(plans, forks=forks))
+    assert len(set(first.values())) == 6
+    assert len(made) == 3, "once for each base and each set of rules"
+    made.clear()
+    more = [catalog.plan("d", "files=[{to: /d}]")]
+    catalog.run(more)
+    assert made == [], "a later run finds it in the cache"
+    catalog.run(more, {"no_cache": True})
+    assert len(made) == 1
 
 
 def test_one_digest_for_any_number_of_hands_in_any_order(

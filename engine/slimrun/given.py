@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from slimrun import outside as reach
+from slimrun.events import Progress
 from slimrun.memo import Memo
 from slimrun.plan.compile import BUILDING
 from slimrun.plan.part import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from slimrun.assemble.assemble import Assembled
     from slimrun.backend.base import Backend, Layered
@@ -50,6 +51,22 @@ class Context:
         """How Debian's archive is reached."""
         return reach.archive(self.settings, self.cache, self.emit)
 
+    def shared(self, kind: str, key: str, make: Callable[[], object]) -> Any:
+        """A value that several images need, made once: remembered, else in the cache, else made while others wait for it."""
+
+        def waiting() -> None:
+            self.emit(Progress(what="waiting for another image", done=0))
+
+        def found() -> object:
+            with self.cache.lock(f"{kind}-{key}", waiting=waiting):
+                value = None if self.settings.no_cache else self.cache.load_value(kind, key)
+                if value is None:
+                    value = make()
+                    self.cache.save_value(kind, key, value)
+            return value
+
+        return self.memo.once(f"{kind} {key}", found)
+
     def runtime(self, pins: Pins) -> Layered:
         """The runtime base, read once for all images that stand on it."""
         from slimrun.resolve.images import open_runtime
@@ -76,13 +93,17 @@ class Unchanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """What a stage starts from: its own steps, the image's tags, and the results of the stages it reads."""
+    """What a stage starts from: its own steps, the image's tags, and the results of the stages it reads.
+
+    `keys` are those of the results, by which a value that several images share can be known.
+    """
 
     image: str
     tags: tuple[str, ...]
     key: str
     stage: Stage
     results: Mapping[str, Any]
+    keys: tuple[tuple[str, str], ...] = ()
 
     @property
     def step(self) -> Step:

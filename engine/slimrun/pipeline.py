@@ -10,12 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
+from slimrun import __version__
 from slimrun import outside as reach
 from slimrun.errors import NotCached
 from slimrun.events import Warned
 from slimrun.given import Context, Given, Unchanged
 from slimrun.plan.building import ResolveCommit, TakeBuilt
 from slimrun.plan.compile import BUILDING
+from slimrun.plan.digest import digest_of
 from slimrun.plan.steps import (
     CopyFiles,
     InstallWheels,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from slimrun.plan.building import BuildPart, InstallBuilder
     from slimrun.plan.part import Part
     from slimrun.plan.pins import CommitPin
+    from slimrun.prune.common import Common
     from slimrun.prune.prune import Pruned
     from slimrun.python.prefix import BaseBuild
     from slimrun.report.report import Report
@@ -174,6 +177,7 @@ def prune(given: Given, context: Context) -> Pruned:
         package_owners=given.packages.owners if given.packages else None,
         read=read,
         wheel_supply=given.wheels.supply,
+        shared=lambda make: cast("Common", context.shared("common", _common_key(given), make)),
     )
     if text := decided(result.closure.family):
         context.emit(Warned(text=text))
@@ -183,6 +187,15 @@ def prune(given: Given, context: Context) -> Pruned:
         with context.cache.pack(given.key) as pack:
             result = strip_layers(result, pack, context.facts, context.cache)
     return result if step.bytecode == "drop" else _with_bytecode(result, runtime, step, given, context)
+
+
+def _common_key(given: Given) -> str:
+    """What decides all that images of one base build have in common when they are pruned."""
+    keys = dict(given.keys)
+    pins = (given.pins.base, given.pins.runtime, given.pins.platform)
+    return digest_of(
+        (__version__, WORKERS["prune"].revision, given.stage.steps, pins, keys["python"], keys.get("packages"))
+    )
 
 
 def _with_bytecode(pruned: Pruned, runtime: Layered, step: PruneTree, given: Given, context: Context) -> Pruned:

@@ -13,7 +13,7 @@ from slimrun.tree.tree import Tree
 from slimrun.why import Why, setting
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from slimrun.elf.facts import Facts
     from slimrun.plan.part import Part
@@ -40,6 +40,10 @@ class Choice:
         self.removed: dict[str, Removed] = {}
         self._keep = Matcher(glob.text for glob in rules.keep)
         self._drop = Matcher(glob.text for glob in rules.drop)
+
+    def resume(self, whys: Mapping[str, Why], removed: Iterable[Removed]) -> None:
+        """Know what another choice by these rules knew."""
+        self.whys, self.removed = dict(whys), {item.path: item for item in removed}
 
     @property
     def loose(self) -> bool:

@@ -10,7 +10,7 @@ from slimrun.elf.model import Finding, Root, Supply
 from slimrun.elf.view import View, land
 from slimrun.errors import ImageFailed
 from slimrun.prune import gconv
-from slimrun.prune.features import DEFAULTS, FEATURES, Feature
+from slimrun.prune.features import DEFAULTS, FEATURES, Feature, feature
 from slimrun.prune.globs import Matcher, is_glob, literal_folder
 from slimrun.prune.ground import Ground, matches
 from slimrun.prune.openssl import named_files
@@ -41,6 +41,16 @@ class Gathered:
     roots: tuple[Root, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """What a gatherer knows: features by name, and what it has read of the base build's image beyond the supply."""
+
+    found: tuple[str, ...]
+    lost: tuple[str, ...]
+    fetched: tuple[str, ...]
+    read: Tree
+
+
 class Gatherer:
     """Takes what the recipe's features need; `read` gives what of the base build's image its supply does not hold.
 
@@ -52,12 +62,29 @@ class Gatherer:
     ) -> None:
         self._build, self._facts, self._read = build, facts, read
         self._supplies = [supply.tree for supply in supplies]
+        self._base, self._more = self._supplies[-1], Tree()
         self._asked = {item.text: item for item in rules.features or ()}
         wanted = DEFAULTS if rules.features is None else self._asked
         self._features = tuple(each for each in FEATURES if each.name in wanted)
         self._fetched: set[str] = set()
         self.found: set[str] = set()
         self.lost: dict[str, tuple[Feature, str]] = {}
+
+    @property
+    def state(self) -> State:
+        """What it knows by now."""
+        return State(
+            found=tuple(sorted(self.found)),
+            lost=tuple(sorted(self.lost)),
+            fetched=tuple(sorted(self._fetched)),
+            read=self._more,
+        )
+
+    def resume(self, state: State) -> None:
+        """Know what another gatherer over these supplies knew."""
+        self.found, self.lost = set(state.found), {name: feature(name) for name in state.lost}
+        self._fetched, self._more = set(state.fetched), state.read
+        self._supplies[-1] = state.read.merge(self._base)
 
     @property
     def nss(self) -> bool:
@@ -107,7 +134,8 @@ class Gatherer:
         lacking = sorted(path for path in places - self._fetched if base.stat(path) is None)
         if lacking:
             self._fetched |= {*lacking}
-            self._supplies[-1] = self._read(lacking).merge(base)
+            self._more = self._read(lacking).merge(self._more)
+            self._supplies[-1] = self._more.merge(self._base)
 
     def _take(self, each: Feature, ground: Ground, why: Why, reasons: dict[str, Why]) -> None:
         """Lay a feature's files over the output."""

@@ -10,6 +10,7 @@ from slimrun.elf.model import Closure, Extra, FamilyChoice, Root, Supply
 from slimrun.elf.tokens import library_path, preloads
 from slimrun.plan.part import Part
 from slimrun.prune.choice import Choice, must_match
+from slimrun.prune.common import Common, find_common, whys_of, with_pulled
 from slimrun.prune.dedupe import joinable, without_hashes, worse
 from slimrun.prune.dlopen import Openings
 from slimrun.prune.dpkg import records
@@ -24,17 +25,17 @@ from slimrun.prune.roots import (
     program_roots,
     wheel_roots,
 )
-from slimrun.prune.settle import Settled, settle
 from slimrun.tree.entry import Kind, link
 from slimrun.tree.tree import Tree
 from slimrun.why import Why
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from slimrun.elf.facts import Facts
     from slimrun.plan.steps import PruneTree
     from slimrun.prune.gather import Gathered, Read
+    from slimrun.prune.settle import Settled
     from slimrun.python.prefix import BaseBuild
     from slimrun.recipe.model import Pairs
 
@@ -46,6 +47,11 @@ LIBRARIES = ("/lib", "/usr/lib", "/usr/local/lib", "/opt")
 def _nothing(_: Sequence[str]) -> Tree:
     """What reads more of a base build that is at hand as a whole."""
     return Tree()
+
+
+def _anew(make: Callable[[], Common]) -> Common:
+    """What shares nothing."""
+    return make()
 
 
 def prune_trees(
@@ -63,13 +69,15 @@ def prune_trees(
     package_owners: Mapping[str, str] | None = None,
     read: Read = _nothing,
     wheel_supply: Supply | None = None,
+    shared: Callable[[Callable[[], Common]], Common] = _anew,
 ) -> Pruned:
     """Decide what of a base build, packages, wheels and files goes onto `base`.
 
     `base_env` is the environment of the base's config, `extra_supply` holds what `keep` names beyond the folders that the base
     build's supply has, `package_supply` what packages depend on; `read` gives more of the base build's image, which features
-    ask for; `wheel_supply` is the builder of wheels, which is asked last, and never for CPython's own part. Raises ImageFailed
-    for a glob that matches nothing and a feature that nothing has, FileConflict; a missing library is a value in the closure.
+    ask for; `wheel_supply` is the builder of wheels, which is asked last, and never for CPython's own part. `shared` may know
+    what images of one base build, runtime, packages and rules have in common, or has it made. Raises ImageFailed for a glob
+    that matches nothing and a feature that nothing has, FileConflict; a missing library is a value in the closure.
     """
     choice, supply = Choice(rules), build.supply.merge(extra_supply)
     packages, wheels, files = followed(packages or Part(), base), followed(wheels, base), followed(files, base)
@@ -98,16 +106,14 @@ def prune_trees(
         )
 
     always = extras(build)
-    own = settle(
-        build, choice, choice.selection(build, supply), lambda tree, roots: closed(base.merge(tree), roots, always)
-    )
-    parts = {"packages": choice.packages(packages), "wheels": choice.part(wheels), "files": choice.part(files)}
+    # CPython by itself first: what it alone needs goes into its layer, so that images of one base build share it.
+    common = shared(lambda: find_common(build, packages, base, choice, supply, gatherer, closed, always))
+    choice.resume(common.whys, common.removed)
+    gatherer.resume(common.state)
+    own, first, more = common.own, common.first, common.more
+    parts = {"packages": common.packages, "wheels": choice.part(wheels), "files": choice.part(files)}
     parts["wheels"] = parts["wheels"].merge(choice.imported(build, wheels, facts))
-    # Twice: what CPython alone needs goes into its layer, so that images of one base build share it.
-    mine = _with(base.without(own.closure.removed).merge(own.tree), own.closure)
-    first = gatherer.gather(mine.merge(parts["packages"]), own.closure, _whys(own.closure) | choice.whys)
-    more = closed(mine.merge(first.tree), first.roots, ()) if first.roots else Closure()
-    output = _with(mine.merge(first.tree), more).merge(*parts.values())
+    output = with_pulled(common.on(base).merge(first.tree), more).merge(*parts.values())
     sources = [output, *(one.tree for one in (*supplies, *builders))]
     openings = Openings(build, parts.values(), choice.whys, sources, facts)
     also = (*always, *named_libraries(build, rules), *openings.extras)
@@ -120,13 +126,13 @@ def prune_trees(
         *file_roots(build, parts["files"], dict(files.whys), facts),
     )
     whole = closed(output, roots, also, *builders)
-    second = gatherer.gather(_with(output, whole), whole, _whys(whole, own.closure) | choice.whys)
+    second = gatherer.gather(with_pulled(output, whole), whole, whys_of(whole, own.closure) | choice.whys)
     if second.roots:
         roots = (*roots, *second.roots)
         whole = closed(output.merge(second.tree), roots, also, *builders)
     joins: dict[str, str] = {}
     if rules.dedupe:
-        joins = joinable(parts["wheels"], _with(output.merge(second.tree), whole), whole, facts)
+        joins = joinable(parts["wheels"], with_pulled(output.merge(second.tree), whole), whole, facts)
         joined = closed(output.merge(second.tree, _links(joins)), roots, also, *builders)
         if worse(joined, whole):
             joins = {}
@@ -158,8 +164,8 @@ def _result(
 ) -> Pruned:
     """The layers: what only a wheel needs goes with the wheels, so that images of one base build share CPython's."""
     (first, more), (second, whole) = found
-    early = _with(_with(Tree(), own.closure), more).merge(first.tree)
-    late = _with(second.tree, whole).without(early)
+    early = with_pulled(with_pulled(Tree(), own.closure), more).merge(first.tree)
+    late = with_pulled(second.tree, whole).without(early)
     # Over a family that CPython itself brought, the whole finds that family as if it were the base's.
     decision = own.closure.family if whole.family.choice is FamilyChoice.BASE else whole.family
     family = frozenset(
@@ -174,7 +180,7 @@ def _result(
         "files": parts["files"],
         "system": early.merge(late).only(lambda path, _: path in family).merge(_links(joins)),
     }
-    whys = {**second.whys, **first.whys} | _whys(whole, more, own.closure) | choice.whys
+    whys = {**second.whys, **first.whys} | whys_of(whole, more, own.closure) | choice.whys
     whys |= {
         path: Why(rule="dedupe", text=f"prune.dedupe: the image has {to}", because=whys[path])
         for path, to in joins.items()
@@ -225,15 +231,5 @@ def _left_behind(build: BaseBuild, choice: Choice, whys: dict[str, Why]) -> None
         choice.remove(path, entry, choice.drop_why(path) if choice.drops(path) else unneeded)
 
 
-def _with(tree: Tree, closure: Closure) -> Tree:
-    """A tree with what a closure pulled."""
-    return tree.merge(Tree({pulled.path: pulled.entry for pulled in closure.pulled}))
-
-
 def _links(joins: Mapping[str, str]) -> Tree:
     return Tree({path: link(target) for path, target in joins.items()})
-
-
-def _whys(*closures: Closure) -> dict[str, Why]:
-    """The reasons of what closures pulled, the last one's first."""
-    return {pulled.path: pulled.why for closure in closures for pulled in closure.pulled}

@@ -134,7 +134,9 @@ def perform(job: Job, context: Context) -> Done:
         found = None if job.forced else look_up(job, context)
         if found is not None:
             return found
-        given = Given(image=job.image, tags=job.tags, key=job.key, stage=stage, results=_Results(job, context))
+        given = Given(
+            image=job.image, tags=job.tags, key=job.key, stage=stage, results=_Results(job, context), keys=job.inputs
+        )
         value = WORKERS[stage.name].function(given, context)
         made = not isinstance(value, Unchanged)
         if isinstance(value, Unchanged):
