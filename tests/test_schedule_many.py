@@ -303,9 +303,11 @@ def test_ctrl_c_frees_what_waits_and_leaves_nothing(number: signal.Signals, cata
     }
     presser = threading.Thread(target=press)
     presser.start()
+    began = time.monotonic()
     try:
         with pytest.raises(KeyboardInterrupt):
             catalog.run(catalog.plans(), forks=4)
+        assert time.monotonic() - began < 20, "it was freed, not given up"
     finally:
         presser.join()
         for each, handler in before.items():

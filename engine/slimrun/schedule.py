@@ -32,6 +32,7 @@ REFRESHED = ("resolve", "wheels")
 # How many stages with such a step run at once, whatever the forks: reading an image and running one keep an engine busy, and a
 # compilation takes all processors.
 AT_ONCE = {"TakePython": 2, "Make": 1, "Verify": 4}
+# Nothing is waited for longer in one go: a signal that comes just before a thread lies down to wait does not wake it.
 _PATIENCE = 0.5
 
 
@@ -89,7 +90,7 @@ class _Walk:
         with self._hands:
             try:
                 while self._fill():
-                    for future in wait(self._running, return_when=FIRST_COMPLETED).done:
+                    for future in wait(self._running, _PATIENCE, return_when=FIRST_COMPLETED).done:
                         self._end(*self._running.pop(future), future.result())
             except BaseException:
                 self._stop()
@@ -290,13 +291,20 @@ class _Walk:
             self._images = [other for other in self._images if other.started]
 
     def _stop(self) -> None:
-        """Let what runs end: nothing more is begun, and what waits for a command is freed, until every thread is back."""
+        """Let what runs end: nothing more is begun, and what waits for a command is freed, until every thread is back.
+
+        Once in any case: the signal may have come in the middle of beginning a job, which nobody has noted then.
+        """
         self._relay.stop()
         for future in self._running:
             future.cancel()
-        while left := [future for future in self._running if not future.done()]:
+        left = [*self._running] if self._hands.several else []
+        while self._hands.several:
             with suppress(SlimrunError):
                 self._context.backend.interrupt()
+            left = [future for future in left if not future.done()]
+            if not left:
+                break
             wait(left, timeout=_PATIENCE)
 
 

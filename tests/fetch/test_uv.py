@@ -16,7 +16,8 @@ import pytest
 from loopback import Answer, SimpleIndex, Site
 from wheelmaker import make
 
-from slimrun.errors import DownloadFailed, IndexUnreachable, RequirementNotMet, SlimrunError, WheelNotFound
+from slimrun.errors import DownloadFailed, IndexUnreachable, Interrupted, RequirementNotMet, SlimrunError, WheelNotFound
+from slimrun.events import Event, Progress
 from slimrun.fetch import uv
 from slimrun.fetch.index import Indexes
 from slimrun.fetch.network import Network
@@ -213,6 +214,30 @@ def test_ctrl_c_ends_the_child(cache: Cache, tmp_path: Path, monkeypatch: pytest
     with pytest.raises(ProcessLookupError):
         os.kill(int(mark.read_text()), 0)
     assert list(cache.scratch().iterdir()) == []
+
+
+def test_a_run_that_is_stopped_ends_the_child_and_a_slow_one_is_waited_for(
+    cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark, told = tmp_path / "pid", list[Event]()
+    body = f"import os, sys, time; open({str(mark)!r}, 'w').write(str(os.getpid())); text = sys.stdin.read(); time.sleep(%s)"
+    fake_uv(tmp_path, monkeypatch, f"{body % 0.7}; print('asked =', repr(text.strip()))")
+    answer = uv.compile_requirements(
+        ["x"], target=PY311, indexes=Indexes(), network=QUICK, cache=cache, emit=told.append
+    )
+    assert answer == {"asked": "x"}
+    assert told[0] == Progress(what="uv resolves", done=0, unit="s")
+
+    def stop(_event: Event, /) -> None:
+        msg = "the run is being stopped"
+        raise Interrupted(msg)
+
+    fake_uv(tmp_path, monkeypatch, body % 60)
+    with pytest.raises(Interrupted):
+        uv.compile_requirements(["x"], target=PY311, indexes=Indexes(), network=QUICK, cache=cache, emit=stop)
+    if mark.exists() and mark.read_text():
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(mark.read_text()), 0)
 
 
 def test_a_uv_that_answers_something_else(cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

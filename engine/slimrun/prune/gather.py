@@ -43,10 +43,13 @@ class Gathered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """What a gatherer knows: features by name, and what it has read of the base build's image beyond the supply."""
+    """What a gatherer knows: features by name, and what it has read of the base build's image beyond the supply.
+
+    `lost` has with each feature the path that is lacking.
+    """
 
     found: tuple[str, ...]
-    lost: tuple[str, ...]
+    lost: tuple[tuple[str, str], ...]
     fetched: tuple[str, ...]
     read: Tree
 
@@ -75,14 +78,14 @@ class Gatherer:
         """What it knows by now."""
         return State(
             found=tuple(sorted(self.found)),
-            lost=tuple(sorted(self.lost)),
+            lost=tuple((name, path) for name, (_, path) in self.lost.items()),
             fetched=tuple(sorted(self._fetched)),
             read=self._more,
         )
 
     def resume(self, state: State) -> None:
         """Know what another gatherer over these supplies knew."""
-        self.found, self.lost = set(state.found), {name: feature(name) for name in state.lost}
+        self.found, self.lost = set(state.found), {name: (feature(name), path) for name, path in state.lost}
         self._fetched, self._more = set(state.fetched), state.read
         self._supplies[-1] = state.read.merge(self._base)
 
