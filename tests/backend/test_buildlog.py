@@ -92,6 +92,13 @@ def test_lines_that_are_errors(tmp_path: Path, line: str) -> None:
     assert f"first error: {line}" in error.message
 
 
+def test_where_configure_stands_is_no_error(tmp_path: Path) -> None:
+    error = fail(
+        tmp_path, "configure: error: in `/usr/src/python':\nconfigure: error: no acceptable C compiler found\n"
+    )
+    assert "first error: configure: error: no acceptable C compiler found" in error.message
+
+
 def test_no_error_is_made_up(tmp_path: Path) -> None:
     error = fail(tmp_path, "checking for strerror... yes\nerrors: 0\n")
     assert "first error" not in error.message

@@ -184,13 +184,8 @@ def test_all_that_was_printed_is_in_the_log(bench: Bench) -> None:
     built = bench.build(step)
     text = dict(built.logs)["say"].read_text()
     assert text == "$ echo out\nout\n$ sh -c 'echo err >&2; printf last'\nerr\nlast"
-    assert [event.done for event in bench.events if isinstance(event, Progress) and event.what == "say"] == [
-        1,
-        2,
-        3,
-        4,
-        5,
-    ]
+    done = [event.done for event in bench.events if isinstance(event, Progress) and event.what == "say"]
+    assert list(dict.fromkeys(done)) == [1, 2, 3, 4, 5]
     assert dict(bench.build(step).logs)["say"].read_text() == text, "and stays there"
 
 

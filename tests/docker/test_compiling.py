@@ -48,7 +48,7 @@ def test_a_ref_that_does_not_exist(compiler: Compiler, tmp_path: Path) -> None:
     path = recipe(tmp_path, "ref: v3.11.3")
     done = compiler(path)
     text = "https://github.com/python/cpython has no branch, tag or commit v3.11.3"
-    assert_clear(done, 2, f"{path}:4:5: error: {text}", "hint: did you mean v3.11.2?", "TASK [resolve")
+    assert_clear(done, 2, f"{path}:4:5: error: {text}", "hint: did you mean v3.11.2", "TASK [resolve")
 
 
 def test_a_repository_that_does_not_exist(compiler: Compiler, tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_a_compile_error_shows_the_first_one_and_where_all_of_it_is(compiler: Co
         text = stream.read()
     assert text.startswith("$ make\ngcc -c x.c\n")
     assert "'x' undeclared" in text
-    assert of_python(done) == ["ok", "changed", "changed", "fatal"]
+    assert of_python(done)[1:] == ["changed", "changed", "fatal"]
 
 
 def test_what_is_mended_begins_where_it_broke(compiler: Compiler, tmp_path: Path) -> None:
@@ -189,23 +189,23 @@ def test_modules_that_were_not_built_are_named_and_needed_ones_fail_before_prune
 
 
 def test_git_s_own_server(compiler: Compiler, tmp_path: Path) -> None:
-    tiny(tmp_path / "served/cpython")
+    tiny(tmp_path / "served/cpython", **{"x.c": "int served(void) { return 0; }\n"})
     with daemon(tmp_path / "served") as address:
         done = compiler(recipe(tmp_path, f"ref: main\nrepo: {address}/cpython"))
-    assert of_python(done) == ["ok", "changed", "changed", "changed", "changed", "fatal"]
+    assert of_python(done)[1:] == ["changed", "changed", "changed", "changed", "fatal"]
 
 
 def test_a_branch_that_moved_is_the_same_until_refresh(compiler: Compiler, tmp_path: Path) -> None:
-    folder = tiny(tmp_path / "cpython")
+    folder = tiny(tmp_path / "cpython", **{"x.c": "int moving(void) { return 0; }\n"})
     path = recipe(tmp_path, "ref: main\nrepo: ./cpython")
     first = of_python(compiler(path))
-    (folder / "x.c").write_text("int g(void) { return 0; }\n")
+    (folder / "x.c").write_text("int moved(void) { return 0; }\n")
     subprocess.run(
         ["git", "-c", "user.name=x", "-c", "user.email=x", "commit", "-q", "-am", "x"], cwd=folder, check=True
     )
-    assert first == ["ok", "changed", "changed", "changed", "changed", "fatal"]
+    assert first[1:] == ["changed", "changed", "changed", "changed", "fatal"]
     assert of_python(compiler(path)) == ["ok", "ok", "ok", "ok", "ok", "fatal"]
-    assert of_python(compiler(path, "--refresh")) == first
+    assert of_python(compiler(path, "--refresh")) == ["ok", *first[1:]]
 
 
 def test_nothing_is_asked_offline(compiler: Compiler, tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_a_signal_while_it_compiles(compiler: Compiler, tmp_path: Path, number: 
     assert child.returncode == code, rest
     assert "Traceback" not in rest
     assert left_over() == []
-    assert of_python(compiler(path, "--offline", "--set", "python.git.env.A=b"))[:2] == ["ok", "ok"]
+    assert of_python(compiler(path, "--check"))[:4] == ["ok", "ok", "ok", "changed"], "what was finished stays"
 
 
 def test_wheels_of_a_recipe_that_cannot_be_compiled_are_not_looked_for(compiler: Compiler, tmp_path: Path) -> None:

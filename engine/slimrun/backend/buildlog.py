@@ -25,7 +25,7 @@ KEPT = 200
 _FIRST = re.compile(
     r"(?::\d+(?::\d+)?: (?:fatal )?error: "  # gcc, clang
     r"|: undefined reference to "
-    r"|^(?:configure: )?error: |^E: "  # configure, Python's build tools, apt
+    r"|^(?:configure: )?error: (?!in [`'])|^E: "  # configure (which names its folder first), Python's build tools, apt
     r"|\*\*\* .* Stop\.$)"
 )
 _FULL = re.compile(r"No space left on device|[Dd]isk quota exceeded|not enough free space")

@@ -100,7 +100,7 @@ def check_start(plan: Plan, stage: str, context: Context) -> None:
     for seen in look(plan, context, ask=False).stages:
         if STAGES.index(tags[seen.stage]) < first and seen.status == "changed":
             msg = f"[{plan.image}] --start-at-task {stage}: {seen.stage} is not in the cache ({seen.why})"
-            raise NotCached(msg, hint=f"run it once without --start-at-task, or begin at {seen.stage}")
+            raise NotCached(msg, hint=f"run it once without --start-at-task, or begin at {tags[seen.stage]}")
 
 
 def check_only(plan: Plan, context: Context) -> tuple[bool, int]:
@@ -116,9 +116,10 @@ def check_only(plan: Plan, context: Context) -> tuple[bool, int]:
         emit(TaskEnded(image=image, stage="check", status=status, message=error.render()))
         emit(Recap(image=image, counts=((status, 1),)))
         return False, error.exit_code
+    tags = {item.name: item.tag for item in plan.stages}
     for seen in looked.stages:
-        emit(TaskStarted(image=image, stage=seen.stage, what=seen.what))
-        emit(TaskEnded(image=image, stage=seen.stage, status=seen.status, why=seen.why))
+        emit(TaskStarted(image=image, stage=tags[seen.stage], what=seen.what))
+        emit(TaskEnded(image=image, stage=tags[seen.stage], status=seen.status, why=seen.why))
     counts = Counter(seen.status for seen in looked.stages)
     change = looked.change
     emit(
