@@ -14,7 +14,7 @@ import urllib3
 from docker.constants import MINIMUM_DOCKER_API_VERSION
 from docker.context import ContextAPI
 
-from slimrun.backend.connection import CHUNK, Files, Refused, buffered
+from slimrun.backend.connection import CHUNK, Chunks, Files, Refused, buffered
 from slimrun.backend.host import engine_key, refusal
 from slimrun.errors import (
     DiskFull,
@@ -139,7 +139,7 @@ class Engine:
                 chunks, _ = client.get_archive(container, path, chunk_size=CHUNK)
             except docker.errors.NotFound:
                 return None
-            return buffered(_Translated(_Chunks(chunks), self.host))
+            return buffered(_Translated(Chunks(chunks), self.host))
 
     def broke_off(self, what: str) -> SlimrunError:
         """The error for an archive that ended too early: the engine is gone, or something is wrong there."""
@@ -156,7 +156,7 @@ class Engine:
     def save(self, image: str) -> BinaryIO:
         """The docker-archive of an image as it arrives."""
         with self._asking(f"saving {image}") as client:
-            return buffered(_Translated(_Chunks(client.get_image(image, chunk_size=CHUNK)), self.host))
+            return buffered(_Translated(Chunks(client.get_image(image, chunk_size=CHUNK)), self.host))
 
     def load(self, chunks: Iterable[bytes]) -> None:
         """Load a docker-archive."""
@@ -360,30 +360,6 @@ def _tag(reference: str) -> str | None:
     """docker-py takes `latest` for granted only with a tag: without one it pulls every tag."""
     last = reference.rpartition("/")[2]
     return None if ":" in last or "@" in last else "latest"
-
-
-class _Chunks(io.RawIOBase):
-    """What docker-py hands on in pieces, as a stream."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks, self._left = chunks, memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        if not self._left:
-            self._left = memoryview(next(self._chunks, b""))
-        count = min(len(buffer), len(self._left))
-        buffer[:count] = self._left[:count]
-        self._left = self._left[count:]
-        return count
-
-    def close(self) -> None:
-        close = getattr(self._chunks, "close", None)
-        if close is not None:
-            close()
-        super().close()
 
 
 class _Translated(io.RawIOBase):
