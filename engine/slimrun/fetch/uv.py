@@ -11,6 +11,7 @@ import time
 import tomllib
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from uv import find_uv_bin
@@ -39,6 +40,8 @@ _TELL = 0.25
 RETRIES = 2
 _HERE = "localhost,127.0.0.1,::1"
 _CONFIGURATION = "uv.toml"
+# sysconfig, which uv looks itself up with, gives half of an answer to whoever asks while another thread asks first.
+_FINDING = Lock()
 _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
@@ -125,7 +128,8 @@ def with_login(url: str, network: Network) -> str:
 def binary() -> str:
     """The uv program that came with its Python package; raises RequirementNotMet."""
     try:
-        return find_uv_bin()
+        with _FINDING:
+            return find_uv_bin()
     except FileNotFoundError as error:
         msg = "the uv program is not where its Python package should have put it"
         raise RequirementNotMet(msg, hint="pip install --force-reinstall uv") from error
