@@ -22,6 +22,7 @@ from slimrun.prune import prune as pruning
 from slimrun.prune.common import find_common
 from slimrun.work import apart
 from slimrun.work.apart import Spec, spec_of
+from slimrun.work.job import Job
 from tests.catalog import RECIPE, Catalog, digests, open_recording
 from tests.recording import imports_all
 
@@ -277,6 +278,19 @@ def test_not_more_of_a_kind_at_once_than_may_be(bound: int, catalog: Catalog, mo
     outcomes = catalog.run(catalog.plans(), forks=6)
     assert [item.error for item in outcomes] == [None] * 6
     assert most[0] == bound
+
+
+def test_compiling_has_the_processors_to_itself(catalog: Catalog) -> None:
+    git = catalog.plan("git", "python={git: {ref: v3.11.2}}")
+    built = catalog.plan("built", "wheels=[x]", "pip={from_source: [x]}")
+    plain = catalog.plan("plain", "wheels=[x]")
+    rows = [(git, "make", True), (git, "configure", False), (built, "wheels", True), (plain, "wheels", False)]
+    for plan, name, compiles in rows:
+        stage = plan.stage(name)
+        job = Job(image=plan.image, tags=(), stage=stage, key="", inputs=())
+        assert (schedule.COMPILES in schedule.kinds(job)) is compiles, (plan.image, name)
+        assert {type(step).__name__ for step in stage.steps} <= schedule.kinds(job)
+    assert schedule.AT_ONCE[schedule.COMPILES] == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

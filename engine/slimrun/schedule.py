@@ -13,7 +13,9 @@ from slimrun.deadline import Deadline
 from slimrun.errors import Interrupted, OutOfTime, SlimrunError, Terminated, Unreachable
 from slimrun.events import PlayStarted, Progress, Recap, TaskEnded, TaskStarted
 from slimrun.outside import outside, pusher
+from slimrun.plan.building import Make
 from slimrun.plan.digest import digest_of
+from slimrun.plan.steps import InstallWheels
 from slimrun.work.hands import Hands
 from slimrun.work.image import Image, Outcome
 from slimrun.work.job import Answer, look_up
@@ -29,9 +31,10 @@ if TYPE_CHECKING:
 __all__ = ["Outcome", "run_image", "run_plans"]
 
 REFRESHED = ("resolve", "wheels")
-# How many stages with such a step run at once, whatever the forks: reading an image and running one keep an engine busy, and a
-# compilation takes all processors.
-AT_ONCE = {"TakePython": 2, "Make": 1, "Verify": 4}
+# How many stages of a kind run at once, whatever the forks: reading an image and running one keep an engine busy, and compiling
+# takes all processors.
+COMPILES = "compiles"
+AT_ONCE = {"TakePython": 2, "Verify": 4, COMPILES: 1}
 # Nothing is waited for longer in one go: a signal that comes just before a thread lies down to wait does not wake it.
 _PATIENCE = 0.5
 
@@ -112,10 +115,10 @@ class _Walk:
     def _choose(self) -> tuple[Image, Job] | None:
         """A job that may begin now: none like it is at work, nor as many of its kind as may be."""
         at_work = {job.key for _, job in self._running.values()}
-        busy = Counter(kind for _, job in self._running.values() for kind in _kinds(job))
+        busy = Counter(kind for _, job in self._running.values() for kind in kinds(job))
         for image in self._images:
             for job in image.jobs.values():
-                free = all(busy[kind] < AT_ONCE.get(kind, self._hands.number) for kind in _kinds(job))
+                free = all(busy[kind] < AT_ONCE.get(kind, self._hands.number) for kind in kinds(job))
                 if free and job.key not in at_work:
                     return image, job
         return None
@@ -308,5 +311,8 @@ class _Walk:
             wait(left, timeout=_PATIENCE)
 
 
-def _kinds(job: Job) -> set[str]:
-    return {type(step).__name__ for step in job.stage.steps}
+def kinds(job: Job) -> set[str]:
+    """The types of a job's steps, and whether it compiles: CPython, or wheels."""
+    steps = job.stage.steps
+    compiles = any(isinstance(step, Make) or (isinstance(step, InstallWheels) and step.builds) for step in steps)
+    return {*(type(step).__name__ for step in steps), *((COMPILES,) if compiles else ())}
