@@ -192,10 +192,6 @@ class RecipeInvalid(Invalid):
         return "\n".join(problem.render() for problem in self.problems)
 
 
-class NotYet(Invalid):
-    """A key that is valid and planned, and whose work this version does not do."""
-
-
 class NotCached(Invalid):
     """An earlier stage's result was asked for and is not in the cache."""
 

@@ -11,6 +11,8 @@ from http.client import HTTPConnection, HTTPResponse
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from slimrun.tree.stream import Stream
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import BinaryIO
@@ -110,7 +112,7 @@ class Files:
         connection.close()
 
 
-class Answer(io.RawIOBase):
+class Answer(Stream):
     """The body of an answer as it arrives; closes the connection with itself, and says so to `closed`."""
 
     def __init__(
@@ -118,10 +120,7 @@ class Answer(io.RawIOBase):
     ) -> None:
         self._connection, self._answer, self._closed = connection, answer, closed
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+    def fill(self, buffer: memoryview) -> int:
         return self._answer.readinto(buffer)
 
     def close(self) -> None:
@@ -141,16 +140,13 @@ def _words(answer: HTTPResponse) -> str:
     return str(value.get("message") or text) if isinstance(value, dict) else text or f"status {answer.status}"
 
 
-class Chunks(io.RawIOBase):
+class Chunks(Stream):
     """What docker-py hands on in pieces, as a stream."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks, self._left = chunks, memoryview(b"")
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+    def fill(self, buffer: memoryview) -> int:
         if not self._left:
             self._left = memoryview(next(self._chunks, b""))
         count = min(len(buffer), len(self._left))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from contextlib import contextmanager
 from http.client import HTTPException
@@ -24,8 +23,10 @@ from slimrun.errors import (
     RegistryUnreachable,
     SlimrunError,
 )
+from slimrun.tree.stream import Stream
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
     from typing import BinaryIO
@@ -362,18 +363,15 @@ def _tag(reference: str) -> str | None:
     return None if ":" in last or "@" in last else "latest"
 
 
-class _Translated(io.RawIOBase):
+class _Translated(Stream):
     """An engine's answer whose errors are ours while it is read."""
 
     def __init__(self, raw: io.RawIOBase, host: Host) -> None:
         self._raw, self._host = raw, host
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int | None:  # type: ignore[override]
+    def fill(self, buffer: memoryview) -> int:
         try:
-            return self._raw.readinto(buffer)
+            return self._raw.readinto(buffer) or 0
         except FOREIGN as error:
             raise translate(error, "reading from the engine", self._host) from error
 

@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from slimrun.cache import values
 from slimrun.errors import BadArchive, DiskFull, RequirementNotMet
@@ -32,6 +32,7 @@ from slimrun.tree.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from io import BufferedIOBase
     from typing import BinaryIO
 
 CHUNK = 1 << 20
@@ -211,7 +212,7 @@ class Pack:
 
     def _pieces(self, data: BinaryIO) -> Iterator[memoryview]:
         """What is left of a stream, piece by piece in one buffer, which stays in the processor's cache."""
-        while count := data.readinto(self._buffer):  # type: ignore[attr-defined]
+        while count := cast("BufferedIOBase", data).readinto(self._buffer):
             yield self._buffer[:count]
 
 

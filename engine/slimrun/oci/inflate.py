@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, NoReturn, cast
 import requests
 
 from slimrun.errors import BadArchive, DownloadFailed
+from slimrun.tree.stream import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,17 +32,14 @@ class CutShort(requests.exceptions.ChunkedEncodingError):
     """A blob ended before its size: as when a server breaks off, asking again may help."""
 
 
-class Checked(io.RawIOBase):
+class Checked(Stream):
     """A blob as it arrives, hashed and counted, never longer than its descriptor says."""
 
     def __init__(self, chunks: Iterable[bytes], blob: Descriptor, *, what: str) -> None:
         self._chunks, self._blob, self._what = iter(chunks), blob, what
         self._hash, self._size, self._left = hashlib.sha256(), 0, memoryview(b"")
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+    def fill(self, buffer: memoryview) -> int:
         if not self._left:
             self._left = memoryview(self._next())
         count = min(len(buffer), len(self._left))
@@ -108,7 +106,7 @@ def _inflated(source: Checked) -> BinaryIO:
     return buffered
 
 
-class _Zstd(io.RawIOBase):
+class _Zstd(Stream):
     """All frames of a zstd stream, whose window is bounded."""
 
     def __init__(self, source: BinaryIO) -> None:
@@ -117,9 +115,6 @@ class _Zstd(io.RawIOBase):
         self._error = zstandard.ZstdError
         decoder = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
         self._stream = decoder.stream_reader(source, read_size=CHUNK, read_across_frames=True, closefd=False)
-
-    def readable(self) -> bool:
-        return True
 
     def read(self, size: int = -1) -> bytes:
         try:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import zlib
 from typing import TYPE_CHECKING, NoReturn
 
 from slimrun.errors import BadWheel
 from slimrun.python.zipcheck import DEFLATED
+from slimrun.tree.stream import Stream
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -24,7 +24,7 @@ def bad_wheel(filename: str, text: str) -> BadWheel:
     return BadWheel(f"{filename}: {text}", hint=_HINT)
 
 
-class Inflated(io.RawIOBase):
+class Inflated(Stream):
     """Inflates a member and counts: neither more nor fewer bytes than both headers claim, and the digest of RECORD."""
 
     def __init__(self, stream: BinaryIO, member: Member, kind: str, digest: bytes, wheel: str) -> None:
@@ -33,10 +33,7 @@ class Inflated(io.RawIOBase):
         self._inflate = zlib.decompressobj(-15) if member.method == DEFLATED else None
         self._at, self._left, self._size, self._crc = member.start, member.packed, 0, 0
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+    def fill(self, buffer: memoryview) -> int:
         data = self._some(len(buffer))
         if not data:
             self._ended()

@@ -9,6 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from slimrun.tree.stream import Stream
+
 
 class Kind(StrEnum):
     """What a path is; the values are the words of `dump()`."""
@@ -46,14 +48,11 @@ class Extent:
         return io.BufferedReader(_Window(raw, self.offset, self.size))
 
 
-class _Window(io.RawIOBase):
+class _Window(Stream):
     """A slice of a file as a file of its own."""
 
     def __init__(self, raw: io.FileIO, offset: int, size: int) -> None:
         self._raw, self._offset, self._size, self._at = raw, offset, size, 0
-
-    def readable(self) -> bool:
-        return True
 
     def seekable(self) -> bool:
         return True
@@ -66,9 +65,9 @@ class _Window(io.RawIOBase):
         self._at = start + offset
         return self._at
 
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+    def fill(self, buffer: memoryview) -> int:
         left = max(0, self._size - self._at)
-        view = memoryview(buffer)[:left]
+        view = buffer[:left]
         if not view:
             return 0
         self._raw.seek(self._offset + self._at)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING
+
+from slimrun.tree.stream import Stream
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -11,16 +12,13 @@ if TYPE_CHECKING:
     from slimrun.errors import SlimrunError
 
 
-class Limited(io.RawIOBase):
+class Limited(Stream):
     """Passes on at most so many bytes, then raises `error`: a few of a compressed file can become any number."""
 
     def __init__(self, stream: BinaryIO, limit: int, error: SlimrunError) -> None:
         self._stream, self._left, self._error = stream, limit, error
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+    def fill(self, buffer: memoryview) -> int:
         data = self._stream.read(len(buffer))
         self._left -= len(data)
         if self._left < 0:

@@ -6,7 +6,6 @@ Format: POSIX.1-2001 pax with the GNU extensions, as tarfile reads it; xattrs as
 from __future__ import annotations
 
 import hashlib
-import io
 import tarfile
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,8 +13,10 @@ from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
 from slimrun.errors import BadArchive
 from slimrun.tree.entry import Entry, Extent, Inline, Kind
+from slimrun.tree.stream import Stream
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
@@ -144,7 +145,7 @@ class _Forward:
         return self.last
 
     def readinto(self, buffer: memoryview) -> int:
-        count: int = self._source.readinto(buffer)  # type: ignore[attr-defined]
+        count = cast("io.BufferedIOBase", self._source).readinto(buffer)
         self._at += count
         return count
 
@@ -160,17 +161,14 @@ class _Forward:
         return self._at
 
 
-class _Arriving(io.RawIOBase):
+class _Arriving(Stream):
     """The bytes of one member as they come, each read once, without a copy between the stream and the reader's buffer."""
 
     def __init__(self, stream: _Forward, info: tarfile.TarInfo) -> None:
         self._stream, self._left, self._name = stream, info.size, info.name
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        count = self._stream.readinto(memoryview(buffer)[: self._left]) if self._left else 0
+    def fill(self, buffer: memoryview) -> int:
+        count = self._stream.readinto(buffer[: self._left]) if self._left else 0
         if self._left and not count:
             msg = f"it ends inside {self._name}"
             raise tarfile.ReadError(msg)
