@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from tests.treetext import entry
 
-from slimrun.backend.daemon import _alive, _below, _config, _pin, _same_config
+from slimrun.backend.daemon import _alive, _pin, _same_config
+from slimrun.backend.docker_image import _below, config_of
 from slimrun.oci.config import Config
 from slimrun.tree.tar import Member
 
@@ -34,12 +35,12 @@ def test_a_pin() -> None:
     assert (local.manifest, local.platform) == ("", "linux/arm64")
 
 
-def test_a_config() -> None:
-    found = _config(FACTS)
+def test_aconfig_of() -> None:
+    found = config_of(FACTS)
     assert found == Config(
         architecture="arm64", variant="v8", env=(("PATH", "/bin"),), cmd=("sh",), diff_ids=("d" * 64,)
     )
-    empty = _config({**FACTS, "Config": None, "RootFS": {"Type": "layers"}})
+    empty = config_of({**FACTS, "Config": None, "RootFS": {"Type": "layers"}})
     assert (empty.env, empty.diff_ids) == ((), ())
 
 
@@ -63,7 +64,7 @@ def test_a_config() -> None:
     ],
 )
 def test_what_makes_an_image_the_same(change: dict[str, Any], same: bool) -> None:
-    found = _config(FACTS)
+    found = config_of(FACTS)
     assert _same_config(found, replace(found, **change)) is same
 
 

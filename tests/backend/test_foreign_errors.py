@@ -16,8 +16,9 @@ import requests.exceptions
 import urllib3.exceptions
 
 from slimrun.backend.connection import Refused
-from slimrun.backend.docker import FOREIGN, _pull_error, _tag, translate
+from slimrun.backend.docker import FOREIGN, _tag, translate
 from slimrun.backend.host import Host
+from slimrun.backend.trouble import pull_error
 from slimrun.errors import DiskFull, EngineUnreachable, ImageFailed, ImageNotFound, RegistryUnreachable, SlimrunError
 
 HOST = Host("unix:///run/x.sock", "DOCKER_HOST")
@@ -137,7 +138,7 @@ PULLS: list[tuple[str, type[SlimrunError]]] = [
 
 @pytest.mark.parametrize(("text", "kind"), PULLS)
 def test_what_an_engine_says_of_a_pull(text: str, kind: type[SlimrunError]) -> None:
-    found = _pull_error("x:1", text)
+    found = pull_error("x:1", text)
     assert type(found) is kind
     assert text in found.message
     assert found.hint

@@ -59,7 +59,7 @@ def test_one_that_hangs_is_not_waited_for() -> None:
 
 def chosen(tmp_path: Path, **settings: object) -> tuple[str, list[Event]]:
     events: list[Event] = []
-    with open_context(Settings(cache_dir=tmp_path, **settings), events.append) as context:  # type: ignore[arg-type]
+    with open_context(Settings(cache_dir=tmp_path, **settings), events.append) as context:
         return context.backend.name, events
 
 

@@ -197,7 +197,7 @@ def test_a_command_that_fails_ends_the_chain_and_keeps_what_was_made(bench: Benc
     error = caught.value
     assert (error.step, error.status, error.exit_code) == ("bad", 3, 2)
     assert "first error: x.c:1:2: error: no" in error.message
-    with open(error.log) as stream:  # noqa: PTH123
+    with Path(error.log).open() as stream:
         assert stream.read() == "$ sh -c 'echo x.c:1:2: error: no >&2; exit 3'\nx.c:1:2: error: no\n"
     assert left_over() == []
     with pytest.raises(BuildFailed):
@@ -298,7 +298,7 @@ def test_two_runs_make_a_step_once(registry: str, tmp_path: Path) -> None:
     benches = [Bench(registry, tmp_path) for _ in range(2)]
     slow = sh("slow", "sleep 1; cat /proc/sys/kernel/random/uuid >/id")
     made: list[tuple[str, ...]] = []
-    threads = [threading.Thread(target=lambda bench=bench: made.append(bench.build(slow).made)) for bench in benches]  # type: ignore[misc]
+    threads = [threading.Thread(target=lambda bench=bench: made.append(bench.build(slow).made)) for bench in benches]
     try:
         for thread in threads:
             thread.start()

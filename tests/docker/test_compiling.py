@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,8 +15,6 @@ from tests.docker.test_cpython import of_python, statuses
 from tests.fetch.gitmaker import daemon
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.docker.compiling import Compiler
     from tests.docker.conftest import Done
 
@@ -132,7 +131,7 @@ def test_a_compile_error_shows_the_first_one_and_where_all_of_it_is(compiler: Co
     assert_clear(done, 2, "make: make ended with status 2", "first error: x.c:2:3: error: 'retrun' undeclared")
     assert "    | make: *** [Makefile:2: all] Error 1" in done.out
     log = next(line for line in done.out.splitlines() if "all that it printed is in" in line).rpartition(" ")[2]
-    with open(log) as stream:  # noqa: PTH123
+    with Path(log).open() as stream:
         text = stream.read()
     assert text.startswith("$ make\ngcc -c x.c\n")
     assert "'x' undeclared" in text

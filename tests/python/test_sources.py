@@ -81,7 +81,7 @@ class Bench:
 
     def publish(self, name: str, version: str, **wheel: object) -> None:
         """A wheel and an sdist."""
-        self.index.add(make(self.folder, name, version, **wheel))  # type: ignore[arg-type]
+        self.index.add(make(self.folder, name, version, **wheel))
         self.source(name, version)
 
     def source(self, name: str, version: str) -> Path:

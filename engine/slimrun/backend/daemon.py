@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from posixpath import dirname, join
-from queue import SimpleQueue
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from slimrun.backend.base import ENGINE_FILES, LABEL_RUN, LABEL_STAGE, OUTPUT, Finished, Layered, Limits, Ran, is_static
+from slimrun.backend.base import LABEL_RUN, LABEL_STAGE, OUTPUT, Finished, Limits, Ran
+from slimrun.backend.docker_image import DockerImage, config_of
 from slimrun.backend.host import choose_host, image_facts
-from slimrun.backend.layers import cached_layers, known_layers
 from slimrun.backend.loading import load_image
-from slimrun.errors import BadArchive, ImageNotFound, Interrupted, SlimrunError
+from slimrun.errors import ImageNotFound, Interrupted, SlimrunError
 from slimrun.events import Progress, Warned
-from slimrun.oci.archive import read_archive
-from slimrun.oci.config import Config, read_config
 from slimrun.plan.pins import ImagePin
 from slimrun.recipe.reference import is_file, mirror, parse_reference
-from slimrun.tree.tar import plain, take_tar
-from slimrun.tree.tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from slimrun.backend.base import ImageSource
     from slimrun.backend.chain import BuildStep, Built
     from slimrun.backend.docker import Engine
     from slimrun.cache.store import Cache
     from slimrun.events import Emit
+    from slimrun.oci.config import Config
     from slimrun.settings import Settings
-    from slimrun.tree.tar import Member
 
 REPOSITORY = "slimrun.invalid/unverified"
 OUTPUT_LINES = 2000
@@ -155,7 +146,7 @@ class DockerBackend:
             return False
         if facts["Id"] == f"sha256:{image.config.digest()}":
             return True
-        return _same_config(_config(facts), image.config)
+        return _same_config(config_of(facts), image.config)
 
     def interrupt(self) -> None:
         """Remove what runs, so that whoever waits for it in another thread goes on, and raises Interrupted."""
@@ -243,104 +234,10 @@ class DockerBackend:
                 self._emit(Progress(what=f"pull {address}", done=done, total=total))
 
 
-class DockerImage:
-    """An image in the engine; its file system is read through one container that is created and never started."""
-
-    def __init__(self, backend: DockerBackend, pin: ImagePin, facts: dict[str, Any]) -> None:
-        self._backend, self._pin = backend, pin
-        self._config = _config(facts)
-
-    @property
-    def env(self) -> tuple[tuple[str, str], ...]:
-        """The environment of the image's config."""
-        return self._config.env
-
-    def target(self, path: str) -> str | None:
-        """One step of a link, as the engine resolves it."""
-        return self._backend.engine.target(self._backend.reader(self._pin.digest), path)
-
-    def tree(self, folders: Sequence[str], *, libraries: Sequence[str] = ()) -> Tree:
-        """Each folder as one archive, taken into the cache once for this image; folders of libraries first, as the largest."""
-        wanted = [*((folder, True) for folder in libraries), *((folder, False) for folder in folders)]
-        found = {each: self._backend.cache.load_value("folder", self._key(*each)) for each in wanted}
-        lacking = [each for each, tree in found.items() if tree is None]
-        if lacking:
-            # Two at once, each through a container of its own: an engine locks a container while it reads in it.
-            free: SimpleQueue[str] = SimpleQueue()
-            for second in (False, True)[: len(lacking)]:
-                free.put(self._backend.reader(self._pin.digest, second))
-
-            def take(each: tuple[str, bool]) -> Tree:
-                container = free.get()
-                try:
-                    return self._take(container, *each)
-                finally:
-                    free.put(container)
-
-            with ThreadPoolExecutor(free.qsize()) as pool:
-                trees = pool.map(take, lacking)
-                try:
-                    found |= dict(zip(lacking, trees, strict=True))
-                except BaseException:  # nobody waits for what the other one still reads
-                    self._backend.engine.break_off()
-                    self._backend.check()
-                    raise
-        return Tree().merge(*found.values()).without(ENGINE_FILES)
-
-    def layered(self) -> Layered:
-        """All layers, saved by the engine once and kept as blobs."""
-        cache = self._backend.cache
-        key = self._pin.digest.removeprefix("sha256:")
-        layered = known_layers(key, cache)
-        if layered is None:
-            with self._backend.engine.save(self._pin.digest) as stream:
-                config = read_archive(stream, cache, what=self._pin.reference)
-            layered = cached_layers(config, key, cache, what=self._pin.reference)
-        return layered
-
-    def _take(self, container: str, folder: str, lean: bool) -> Tree:
-        """One folder's archive, its files kept as they come; the archive of a link holds the link alone."""
-        cache, entries, key = self._backend.cache, Tree(), self._key(folder, lean)
-        with cache.lock(f"folder-{key}"):
-            stream = self._backend.engine.archive(container, folder)
-            if stream is not None:
-                what = f"{folder} of {self._pin.reference}"
-                try:
-                    with stream, cache.pack(key) as pack:
-                        members = take_tar(stream, pack.add, what=what, skip=is_static if lean else lambda _: False)
-                except BadArchive as error:  # what an engine hands over without a length can only end too early
-                    raise self._backend.engine.broke_off(what) from error
-                entries = Tree(plain(_below(dirname(folder), members)))
-            cache.save_value("folder", key, entries)
-        return entries
-
-    def _key(self, folder: str, lean: bool) -> str:
-        return hashlib.sha256(f"{self._pin.digest} {folder}{' lean' * lean}".encode()).hexdigest()
-
-
-def _below(parent: str, members: Iterable[Member]) -> Iterator[Member]:
-    """An archive's names begin with the folder's own name: put its parent before them."""
-    for member in members:
-        path = join(parent, member.path.lstrip("/"))
-        same_as = join(parent, member.same_as.lstrip("/")) if member.same_as else ""
-        yield type(member)(path, member.entry, same_as)
-
-
 def _pin(reference: str, facts: dict[str, Any]) -> ImagePin:
     digests = sorted(item.partition("@")[2] for item in facts.get("RepoDigests") or ())
     platform = "/".join(filter(None, (facts["Os"], facts["Architecture"], facts.get("Variant"))))
     return ImagePin(reference=reference, digest=facts["Id"], platform=platform, manifest=digests[0] if digests else "")
-
-
-def _config(facts: dict[str, Any]) -> Config:
-    value = {
-        "architecture": facts["Architecture"],
-        "os": facts["Os"],
-        "variant": facts.get("Variant"),
-        "config": facts.get("Config"),
-        "rootfs": {"diff_ids": facts["RootFS"].get("Layers") or []},
-    }
-    return read_config(json.dumps(value).encode(), what=facts["Id"])
 
 
 def _same_config(found: Config, wanted: Config) -> bool:

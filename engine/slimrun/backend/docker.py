@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
@@ -15,12 +14,10 @@ from docker.context import ContextAPI
 
 from slimrun.backend.connection import CHUNK, Chunks, Files, Refused, buffered
 from slimrun.backend.host import engine_key, refusal
+from slimrun.backend.trouble import disk_full, innermost, pull_error, unreachable
 from slimrun.errors import (
-    DiskFull,
     EngineUnreachable,
     ImageFailed,
-    ImageNotFound,
-    RegistryUnreachable,
     SlimrunError,
 )
 from slimrun.tree.stream import Stream
@@ -61,7 +58,7 @@ def answers(host: Host, *, timeout: float) -> str:
         finally:
             client.close()
     except FOREIGN as error:
-        return _innermost(error)
+        return innermost(error)
     return ""
 
 
@@ -104,10 +101,10 @@ class Engine:
             try:
                 for record in client.pull(reference, tag=_tag(reference), stream=True, decode=True):
                     if "error" in record:
-                        raise _pull_error(reference, str(record["error"]))
+                        raise pull_error(reference, str(record["error"]))
                     yield record
             except docker.errors.APIError as error:
-                raise _pull_error(reference, str(error.explanation or error)) from error
+                raise pull_error(reference, str(error.explanation or error)) from error
 
     def create(self, image: str, command: list[str], labels: dict[str, str], **options: Any) -> str:
         """Create a container and answer with its id."""
@@ -145,7 +142,7 @@ class Engine:
     def broke_off(self, what: str) -> SlimrunError:
         """The error for an archive that ended too early: the engine is gone, or something is wrong there."""
         if reason := refusal(self.host, timeout=min(PATIENCE, self._timeout)):
-            return _unreachable(self.host, reason)
+            return unreachable(self.host, reason)
         msg = f"the engine at {self.host.url} broke off while it handed over {what}"
         return ImageFailed(msg, hint="run again; if it stays, the engine's log says why")
 
@@ -166,7 +163,7 @@ class Engine:
                 if "error" in record:
                     text = str(record["error"])
                     if "no space left" in text:
-                        raise _disk_full(text)
+                        raise disk_full(text)
                     msg = f"the engine refused the image: {text}"
                     raise ImageFailed(msg)
 
@@ -256,7 +253,7 @@ class Engine:
             key = engine_key(self.host)
             reason = refusal(self.host, timeout=min(PATIENCE, self._timeout))
             if reason:
-                raise _unreachable(self.host, reason)
+                raise unreachable(self.host, reason)
             version = self._cache.load("engine", key)
             self._client = docker.APIClient(
                 self.host.url, version=version or "auto", timeout=_whole(self._timeout), tls=_tls(self.host)
@@ -300,7 +297,7 @@ def translate(error: Exception, doing: str, host: Host) -> SlimrunError:
     """A foreign error as one of ours: what could not be done, which engine, and what to do."""
     text = str(getattr(error, "explanation", None) or error)
     if "no space left" in text:
-        return _disk_full(text)
+        return disk_full(text)
     if isinstance(error, docker.errors.APIError):
         if error.status_code == 400 and "client version" in text:
             msg = f"the engine at {host.url} is too old or too new for docker-py {docker.__version__}: {text}"
@@ -311,50 +308,7 @@ def translate(error: Exception, doing: str, host: Host) -> SlimrunError:
     if isinstance(error, (requests.exceptions.ReadTimeout, TimeoutError)):
         msg = f"{doing}: the engine at {host.url} did not answer in time"
         return EngineUnreachable(msg, hint="raise docker.timeout in slim.yaml, or look at the engine's log")
-    return _unreachable(host, _innermost(error))
-
-
-def _unreachable(host: Host, reason: str) -> EngineUnreachable:
-    msg = f"no Docker Engine answers at {host.url} ({host.chosen_by}): {reason}"
-    return EngineUnreachable(msg, hint=_how_to_reach(host, reason))
-
-
-def _how_to_reach(host: Host, reason: str) -> str:
-    if "paramiko" in reason:
-        return "pip install 'docker[ssh]' beside slimrun, or forward the engine's socket with ssh -L and name that"
-    if "Permission denied" in reason:
-        return "join the group `docker` (and log in again), or run slimrun as a user that may use this socket"
-    if host.url.startswith("unix://"):
-        return "start the engine (`sudo systemctl start docker`), or name another with DOCKER_HOST or docker.host in slim.yaml"
-    return "check the address and that the engine listens there, or name another with DOCKER_HOST or docker.host in slim.yaml"
-
-
-def _innermost(error: BaseException) -> str:
-    """The system's own words below the layers of libraries that wrapped them."""
-    seen: list[BaseException] = []
-    todo: list[object] = [error]
-    while todo:
-        item = todo.pop()
-        if isinstance(item, BaseException) and item not in seen:
-            seen.append(item)
-            todo += [*item.args, item.__cause__, item.__context__, getattr(item, "reason", None)]
-    system = [item for item in seen if isinstance(item, OSError) and item.errno]
-    return os.strerror(system[-1].errno or 0) if system else str(error)
-
-
-def _pull_error(reference: str, text: str) -> SlimrunError:
-    lowered = text.lower()
-    if "no space left" in lowered:
-        return _disk_full(text)
-    if any(word in lowered for word in ("not found", "manifest unknown", "repository does not exist", "denied")):
-        hint = "check the name and tag, `docker login` if it is private, or map it with mirrors.images in slim.yaml"
-        return ImageNotFound(f"there is no image {reference}, or no access to it: {text}", hint=hint)
-    hint = "check the network and proxy of the engine, or map the registry with mirrors.images in slim.yaml"
-    return RegistryUnreachable(f"the engine cannot pull {reference}: {text}", hint=hint)
-
-
-def _disk_full(text: str) -> DiskFull:
-    return DiskFull(f"the engine has no space left: {text}", hint="`docker system df` shows what takes it")
+    return unreachable(host, innermost(error))
 
 
 def _tag(reference: str) -> str | None:

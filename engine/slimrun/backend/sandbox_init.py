@@ -94,7 +94,7 @@ def _give_up_privileges(spec: dict[str, Any]) -> None:
 def main() -> None:
     """Never returns."""
     try:
-        with open(sys.argv[1], "rb") as file:  # noqa: PTH123
+        with open(sys.argv[1], "rb") as file:  # noqa: PTH123 (as above)
             spec = json.load(file)
         socket.sethostname("slimrun")
         if spec["own_network"]:

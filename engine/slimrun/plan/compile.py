@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from slimrun.elf.tokens import HEEDED
 from slimrun.errors import BUILT_IN
-from slimrun.plan.building import Configure, Install, InstallBuilder, Make, ResolveCommit, TakeBuilt, TakeSource
+from slimrun.plan.building import ResolveCommit, TakeBuilt
+from slimrun.plan.compiling import building, git_place
 from slimrun.plan.steps import (
     CopyFiles,
     InstallWheels,
@@ -94,7 +95,7 @@ def compile_plan(recipe: Recipe, rules: tuple[Rule, ...] = (), *, push: bool = F
     """The plan of a valid recipe, whether or not this version can carry it out; `rules` are the repository's policy."""
     steps: dict[str, tuple[Step, ...]] = {
         "resolve": _images(recipe),
-        **_building(recipe),
+        **building(recipe),
         "python": _python(recipe),
         "packages": _packages(recipe),
         **toolchain(recipe),
@@ -159,9 +160,9 @@ def _images(recipe: Recipe) -> tuple[Step, ...]:
         case PythonImage(image=image):
             found.append(ResolveImage(role="base build", reference=image, where=recipe.python_where))
         case PythonGit(builder=builder):
-            where = _git_place(recipe, "builder")
+            where = git_place(recipe, "builder")
             found.append(ResolveImage(role="builder", reference=builder, where=where))
-            found.append(ResolveCommit(repo=recipe.python.repo, ref=recipe.python.ref, where=_git_place(recipe, "ref")))
+            found.append(ResolveCommit(repo=recipe.python.repo, ref=recipe.python.ref, where=git_place(recipe, "ref")))
         case PythonDebian(suite=suite, package=package, snapshot=snapshot):
             features = recipe.prune.features
             found.append(
@@ -198,31 +199,6 @@ def _python(recipe: Recipe) -> tuple[Step, ...]:
             return (UnpackPython(package=Text(text=package, where=recipe.python_where), suite=suite),)
         case PythonGit(ref=ref, builder=builder):
             return (TakeBuilt(ref=ref, builder=builder, imports=recipe.verify.imports, where=recipe.python_where),)
-
-
-def _building(recipe: Recipe) -> dict[str, tuple[Step, ...]]:
-    """The stages that compile CPython; none where the recipe does not ask for it."""
-    git = recipe.python
-    if not isinstance(git, PythonGit):
-        return {}
-
-    def placed(key: str, texts: tuple[str, ...]) -> tuple[Text, ...]:
-        return tuple(Text(text=text, where=_git_place(recipe, key, number)) for number, text in enumerate(texts))
-
-    flags, where = placed("configure", git.configure), recipe.python_where
-    return {
-        "builder": (InstallBuilder(packages=placed("packages", git.packages), where=_git_place(recipe, "builder")),),
-        "source": (TakeSource(ref=git.ref, where=_git_place(recipe, "ref")),),
-        "configure": (Configure(libpython=git.libpython, flags=flags, env=git.env, where=where),),
-        "make": (Make(env=git.env, jobs=git.jobs),),
-        "install": (Install(env=git.env),),
-    }
-
-
-def _git_place(recipe: Recipe, *key: str | int) -> Where:
-    """Where a key below python.git was written; of a default, where `python` was."""
-    found = _place(recipe, "python", "git", *key)
-    return found if found is not None and found.line else recipe.python_where
 
 
 def _packages(recipe: Recipe) -> tuple[Step, ...]:
