@@ -35,7 +35,7 @@ def test_a_pin() -> None:
     assert (local.manifest, local.platform) == ("", "linux/arm64")
 
 
-def test_aconfig_of() -> None:
+def test_a_config() -> None:
     found = config_of(FACTS)
     assert found == Config(
         architecture="arm64", variant="v8", env=(("PATH", "/bin"),), cmd=("sh",), diff_ids=("d" * 64,)
