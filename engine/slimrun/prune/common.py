@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from slimrun.elf.model import Closure
 from slimrun.prune.settle import settle
+from slimrun.tree.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from slimrun.prune.pruned import Removed
     from slimrun.prune.settle import Settled
     from slimrun.python.prefix import BaseBuild
-    from slimrun.tree.tree import Tree
     from slimrun.why import Why
 
     Closed = Callable[[Tree, Sequence[Root], Sequence[Extra]], Closure]
@@ -76,7 +76,7 @@ def find_common(
 
 def with_pulled(tree: Tree, closure: Closure) -> Tree:
     """A tree with what a closure pulled."""
-    return tree.merge(type(tree)({pulled.path: pulled.entry for pulled in closure.pulled}))
+    return tree.merge(Tree({pulled.path: pulled.entry for pulled in closure.pulled}))
 
 
 def whys_of(*closures: Closure) -> dict[str, Why]:
