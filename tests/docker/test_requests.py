@@ -6,6 +6,8 @@ import json
 import os
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.docker.between import Between
 from tests.docker.conftest import RECIPES, write_recipe
 
@@ -15,13 +17,19 @@ if TYPE_CHECKING:
     from tests.docker.conftest import Slimrun
 
 
-def test_the_second_run_asks_one_thing(slimrun: Slimrun, tmp_path: Path) -> None:
-    """With the backend that `auto` chooses: whether the image is still there, and nothing else."""
+@pytest.mark.parametrize("made_elsewhere", [False, True], ids=["a new image", "all of it cached"])
+def test_the_second_run_asks_one_thing(slimrun: Slimrun, tmp_path: Path, made_elsewhere: bool) -> None:
+    """With the backend that `auto` chooses: whether the image is still there, and nothing else; also where the engine's address
+    is new and what it would make is known from another.
+    """
+    fresh = slimrun.fresh(tmp_path / "cache")
+    if made_elsewhere:
+        assert fresh(RECIPES / "hello.yaml").code == 0
     with Between(os.environ["DOCKER_HOST"], path=tmp_path / "s") as between:
-        first = slimrun(RECIPES / "hello.yaml", DOCKER_HOST=between.address)
+        first = fresh(RECIPES / "hello.yaml", DOCKER_HOST=between.address)
         assert first.code == 0, first.text
         between.asked.clear()
-        second = slimrun(RECIPES / "hello.yaml", DOCKER_HOST=between.address)
+        second = fresh(RECIPES / "hello.yaml", DOCKER_HOST=between.address)
         assert second.code == 0, second.text
         assert second.recap("hello")["changed"] == 0
         assert between.asked == ["GET /images/hello%3Alatest/json"]

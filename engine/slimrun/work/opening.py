@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # An engine that is there answers at once; one that hangs is not worth more.
 _PATIENCE = 5.0
+_ANSWERED = "answered"
 
 
 def open_backend(settings: Settings, cache: Cache, emit: Emit, environ: Mapping[str, str]) -> Backend:
@@ -68,6 +69,9 @@ def _no_engine(settings: Settings, cache: Cache, environ: Mapping[str, str]) -> 
         host = choose_host(settings.docker, environ)
     except EngineUnreachable as error:
         return error.message
-    known = cache.load("engine", engine_key(host)) is not None
+    key = engine_key(host)
+    known = any(cache.load(kind, key) is not None for kind in ("engine", _ANSWERED))
     reason = refusal(host, timeout=min(_PATIENCE, settings.docker.timeout), known=known)
+    if not known and not reason:  # a run in which all is cached learns no more of it, and need not ask twice
+        cache.save(_ANSWERED, key, {"url": host.url})
     return f"no Docker Engine answers at {host.url} ({host.chosen_by}): {reason}" if reason else ""
