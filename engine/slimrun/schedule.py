@@ -263,7 +263,7 @@ class _Walk:
 
         What has nothing to do is then only counted: it would stand between the lines that say something.
         """
-        if stage.name in image.silent:
+        if stage.name in image.silent and image.error is None:  # an error is news, wherever it comes
             return
         image.counts.update((*answer.statuses, status))
         if status == "skipping" and self._hands.several:
