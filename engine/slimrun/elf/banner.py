@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 # system_dirs of elf/dl-load.c lies in .rodata as strings end to end, each with a slash before its NUL.
-SYSTEM_DIRS = re.compile(rb"(?<=\0)(?:/(?:[A-Za-z0-9_.+-]+/)*lib[A-Za-z0-9_]*/(?:[A-Za-z0-9_.+-]+/)?\0)+")
+SYSTEM_DIRS = re.compile(rb"\0((?:/(?:[A-Za-z0-9_.+-]+/)*lib[A-Za-z0-9_]*/(?:[A-Za-z0-9_.+-]+/)?\0)+)")
 # libc has `GNU C Library (Debian GLIBC 2.36-9) stable release version 2.36.`, ld.so the same of itself since 2.33.
 RELEASE = re.compile(rb"\(([ -'*-~]{1,200})\) (?:stable|development) release version (\d+)\.(\d+)")
 MARK = b" release version "

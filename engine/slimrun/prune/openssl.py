@@ -7,7 +7,8 @@ from posixpath import join, normpath
 from typing import NamedTuple
 
 # What `openssl version -a` prints, compiled into libcrypto (crypto/cversion.c): OPENSSLDIR: "/usr/lib/ssl".
-_FOLDER = re.compile(rb'(OPENSSLDIR|MODULESDIR): "(/[^"\0\n]{0,4095})"')
+# The text that both begin with is all that a search through megabytes looks for.
+_FOLDER = re.compile(rb'DIR: "(/[^"\0\n]{0,4095})"')
 _SETTING = re.compile(r"^\s*(?:module|dynamic_path)\s*=\s*([^#\s]+)", re.MULTILINE)
 _INCLUDE = re.compile(r"^\s*\.include\s*=?\s*([^#\s]+)", re.MULTILINE)
 
@@ -25,9 +26,11 @@ class Folders(NamedTuple):
 
 def folders_of(libcrypto: bytes) -> Folders:
     """The folders that a libcrypto, of which these are the bytes, was built for."""
-    found = {key.decode(): normpath(path.decode("utf-8", "surrogateescape"))
-             for key, path in _FOLDER.findall(libcrypto)}  # fmt: skip
-    return Folders(found.get("OPENSSLDIR", ""), found.get("MODULESDIR", ""))
+    found: dict[bytes, str] = {}
+    for match in _FOLDER.finditer(libcrypto):
+        word = libcrypto[max(0, match.start() - len("OPENSSL")) : match.start()]
+        found[word] = normpath(match[1].decode("utf-8", "surrogateescape"))
+    return Folders(found.get(b"OPENSSL", ""), found.get(b"MODULES", ""))
 
 
 def named_files(config: bytes, folders: Folders) -> tuple[str, ...]:

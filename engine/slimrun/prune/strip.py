@@ -73,11 +73,10 @@ def strip(data: bytes) -> bytes | None:
 def _same_mapping(data: bytes, stripped: bytes) -> bool:
     """Whether the program headers agree, and all that they cover but the ELF header, which says where the section table is."""
     images = [Image(io.BytesIO(each), "the file") for each in (data, stripped)]
-    views = [memoryview(each) for each in (data, stripped)]
     header = 64 if images[0].bits == 64 else 52
     return images[0].segments == images[1].segments and all(
-        views[0][max(header, part.offset) : part.offset + part.filesz]
-        == views[1][max(header, part.offset) : part.offset + part.filesz]
+        data[max(header, part.offset) : part.offset + part.filesz]
+        == stripped[max(header, part.offset) : part.offset + part.filesz]
         for part in images[0].segments
     )
 
