@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from slimrun.python.interpreter import find_interpreter
 from tests.tinyelf import program, shared
 from tests.treetext import tree
 
@@ -52,3 +53,4 @@ RUNTIME: dict[str, str | bytes] = {
     "/tmp": "dir 1777",
 }
 official, runtime = tree(OFFICIAL), tree(RUNTIME)
+INTERPRETER = find_interpreter(official)

@@ -163,6 +163,10 @@ class DiskFull(ImageFailed):
     """No space is left where slimrun writes."""
 
 
+class BytesGone(ImageFailed):
+    """A file that an earlier result points into was removed meanwhile: of the cache, or of an engine's layers."""
+
+
 class DownloadFailed(ImageFailed):
     """A file could be reached but is not what was promised: not found, or another size or digest."""
 

@@ -153,7 +153,7 @@ def prune(given: Given, context: Context) -> Pruned:
     from slimrun.elf.decision import decided
     from slimrun.prune.globs import literal_folder
     from slimrun.prune.prune import prune_trees
-    from slimrun.prune.stripping import strip_layers
+    from slimrun.prune.stripping import own_bytes, strip_layers
 
     step = cast("PruneTree", given.step)
     runtime = context.runtime(given.pins)
@@ -183,9 +183,10 @@ def prune(given: Given, context: Context) -> Pruned:
         context.emit(Warned(text=text))
     for finding in result.findings:
         context.emit(Warned(text=str(finding)))
-    if step.strip:
-        with context.cache.pack(given.key) as pack:
+    with context.cache.pack(given.key) as pack:
+        if step.strip:
             result = strip_layers(result, pack, context.facts, context.cache)
+        result = own_bytes(result, pack, context.cache.holds)
     return result if step.bytecode == "drop" else _with_bytecode(result, runtime, step, given, context)
 
 
@@ -234,7 +235,6 @@ def assemble(given: Given, context: Context) -> Assembled:
     return write_image(
         given.pruned,
         context.runtime(given.pins),
-        given.build.interpreter,
         cast("WriteImage", given.step),
         platform=given.pins.platform,
         epoch=context.settings.epoch or 0,
@@ -316,7 +316,7 @@ WORKERS: dict[str, Worker] = {
     "toolchain": Worker(toolchain),
     "wheels": Worker(wheels, revision=2),
     "files": Worker(files),
-    "prune": Worker(prune, 3),
+    "prune": Worker(prune, 4),
     "assemble": Worker(assemble, 2),
     "verify": Worker(verify, 2),
     "report": Worker(report, 4),

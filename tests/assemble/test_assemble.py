@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.images import official
+from tests.images import INTERPRETER
 from tests.treetext import content, tree
 
 from slimrun.assemble.assemble import write_image
@@ -18,7 +18,6 @@ from slimrun.oci.config import Config, Health, Step
 from slimrun.oci.layer import write_layer
 from slimrun.plan.steps import WriteImage
 from slimrun.prune.pruned import Pruned
-from slimrun.python.interpreter import find_interpreter
 from slimrun.recipe.model import Healthcheck, Image
 from slimrun.tree.layers import apply_layers
 from slimrun.tree.tar import read_tar
@@ -55,7 +54,7 @@ def write(
     pruned = Pruned(
         **{
             "layers": tuple({"python": Tree(), "wheels": Tree(), "files": Tree(), "system": Tree(), **layers}.items()),
-            "whys": (), "removed": (), "roots": (), "also": (), "closure": Closure(), **facts,
+            "whys": (), "removed": (), "roots": (), "also": (), "closure": Closure(), "interpreter": INTERPRETER, **facts,
         }
     )  # fmt: skip
     step = WriteImage(
@@ -64,7 +63,6 @@ def write(
     return write_image(
         pruned,
         Layered(config=replace(config, diff_ids=(layer.diff_id,)), sizes=(layer.content,), tree=BASE),
-        find_interpreter(official),
         step,
         platform="linux/arm64/v8",
         epoch=1_700_000_000,

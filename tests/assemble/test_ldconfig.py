@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.images import LIB, OFFICIAL, official
+from tests.images import INTERPRETER, LIB, OFFICIAL, official
 from tests.tinyelf import shared
 from tests.treetext import tree
 
@@ -19,14 +19,12 @@ from slimrun.elf import ldcache
 from slimrun.elf.ldcache import Cached
 from slimrun.elf.model import Closure
 from slimrun.errors import Where
-from slimrun.python.interpreter import find_interpreter
 from slimrun.tree.folder import read_entry
 from slimrun.why import Why
 
 if TYPE_CHECKING:
     from slimrun.tree.tree import Tree
 
-INTERPRETER = find_interpreter(official)
 RUNTIME = Why(rule="runtime", text="runtime: x", where=Where("x.yaml", 1, 1))
 LINES = Lines(user=RUNTIME, runtime=RUNTIME, files={})
 PYTHON = Cached("libpython3.11.so.1.0", "/usr/local/lib/libpython3.11.so.1.0", 0x0303)

@@ -80,15 +80,15 @@ def test_while_an_image_is_pulled(slimrun: Slimrun, tmp_path: Path, registry: st
 
 @pytest.mark.parametrize("pattern", ["GET .*/containers/.*/archive", "GET .*/images/.*/get", "POST .*/images/load"])
 def test_while_the_engine_hands_over_or_takes(slimrun: Slimrun, tmp_path: Path, pattern: str) -> None:
-    """Folders of the base build; the runtime's layers; the finished image."""
-    with Between(os.environ["DOCKER_HOST"], path=tmp_path / "s") as between:
+    """Folders of the base build; the runtime's layers; the finished image. Behind TCP: there layers are read through the engine."""
+    with Between(os.environ["DOCKER_HOST"]) as between:
         fresh = slimrun.fresh(tmp_path / "cache")
         stop = between.stop_at(pattern, after=100_000 if "load" not in pattern else 0)
         words = (HELLO, "--backend", "docker", "--save", tmp_path / "x.tar")
-        interrupt(fresh, stop.reached.is_set, *words, DOCKER_HOST=between.address)
+        interrupt(fresh, stop.reached.is_set, *words, DOCKER_HOST=f"tcp://{between.address}")
         assert_nothing_half(fresh, tmp_path / "x.tar")
         between.release()
-        again = fresh(*words, DOCKER_HOST=between.address)
+        again = fresh(*words, DOCKER_HOST=f"tcp://{between.address}")
         assert again.code == 0, again.text
         assert_nothing_half(fresh)
 
@@ -116,11 +116,18 @@ def test_while_the_engine_answers_nothing_any_more(slimrun: Slimrun, tmp_path: P
     """What cannot be cleared away is told; `clean` does it when the engine is there again."""
     config = tmp_path / "slim.yaml"
     config.write_text(f"{slimrun.config.read_text()}docker: {{timeout: 2s}}\n", encoding="utf-8")
-    with Between(os.environ["DOCKER_HOST"], path=tmp_path / "s") as between:
+    with Between(os.environ["DOCKER_HOST"]) as between:
         fresh = slimrun.fresh(tmp_path / "cache")
         stop = between.stop_at("GET .*/archive|DELETE ")
         out = interrupt(
-            fresh, stop.reached.is_set, HELLO, "--backend", "docker", "--config", config, DOCKER_HOST=between.address
+            fresh,
+            stop.reached.is_set,
+            HELLO,
+            "--backend",
+            "docker",
+            "--config",
+            config,
+            DOCKER_HOST=f"tcp://{between.address}",
         )
         assert "[WARNING]: a container that was read from may be left" in out
         assert "hint: `slimrun clean` removes it once the engine answers" in out

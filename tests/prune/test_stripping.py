@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.images import INTERPRETER
 from tests.treetext import tree
 
 from slimrun.cache.store import Cache
@@ -43,7 +44,9 @@ def fat(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 @pytest.fixture
 def stripped(tmp_path: Path) -> Callable[..., dict[str, Tree]]:
     def run(**layers: Tree) -> dict[str, Tree]:
-        pruned = Pruned(layers=tuple(layers.items()), whys=(), removed=(), roots=(), also=(), closure=Closure())
+        pruned = Pruned(
+            layers=tuple(layers.items()), whys=(), removed=(), roots=(), closure=Closure(), interpreter=INTERPRETER
+        )
         cache = Cache(tmp_path)
         with cache.pack("key") as pack:
             found = strip_layers(pruned, pack, Facts(), cache)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
+from tests.images import INTERPRETER
 from tests.treetext import tree
 
 from slimrun import __version__
@@ -72,6 +73,7 @@ def made(python: Tree = PYTHON) -> Report:
         roots=(),
         also=(),
         closure=Closure(family=GLIBC),
+        interpreter=INTERPRETER,
     )
     assembled = Assembled(
         config=Config(architecture="arm64"),

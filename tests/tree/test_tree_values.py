@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.treetext import content, tree
 
+from slimrun.errors import BytesGone
 from slimrun.tree.entry import Entry, Extent, Inline, Kind, file, folder, link
 from slimrun.tree.tree import Tree
 
@@ -170,7 +171,9 @@ def test_an_extent_is_a_file_of_its_own(tmp_path: Path) -> None:
             stream.seek(-101, io.SEEK_CUR)
     with Extent(str(tmp_path / "pack"), 13, 100).open() as stream:
         assert stream.read() == b"|after", "the host file ends first"
+    assert (extent.head(3), extent.head(100)) == (b"ins", b"inside")
     assert Inline(b"x").open().read() == b"x"
     (tmp_path / "pack").unlink()
-    with pytest.raises(FileNotFoundError):
-        extent.open()
+    for read in (extent.open, lambda: extent.head(1)):
+        with pytest.raises(BytesGone, match="pack is gone"):
+            read()

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.images import GLIBC
+from tests.images import GLIBC, INTERPRETER
 from tests.recording import Recording, imports_all
 from tests.tinyelf import program, shared
 from tests.treetext import tree
@@ -61,7 +61,16 @@ def pruned(rows: Mapping[str, str | bytes] = IMAGE, **facts: Any) -> Pruned:
         *(Root(path=path, why=WHY, program="/usr/bin/python3") for path in extensions),
     )
     return Pruned(
-        **{"layers": (), "whys": (), "removed": (), "roots": roots, "also": (), "closure": Closure(), **facts}
+        **{
+            "layers": (),
+            "whys": (),
+            "removed": (),
+            "roots": roots,
+            "also": (),
+            "closure": Closure(),
+            "interpreter": INTERPRETER,
+            **facts,
+        }
     )
 
 
@@ -354,6 +363,6 @@ def test_the_entrypoint_must_be_a_program(entrypoint: tuple[str, ...], cmd: tupl
         architecture="amd64", env=(("PATH", "/bin:/usr/bin"),), workdir="/usr/bin", entrypoint=entrypoint, cmd=cmd
     )
     assembled = Assembled(config=config, layers=(), tree=tree_, whys=(), base_why=WHY)
-    pruned = Pruned(layers=(), whys=(), removed=(), roots=(), also=(), closure=Closure())
+    pruned = Pruned(layers=(), whys=(), removed=(), roots=(), closure=Closure(), interpreter=INTERPRETER)
     checks, _ = static_checks(assembled, pruned, Verify(), Facts())
     assert [check.name for check in checks if not check.ok] == ([] if ok else ["entrypoint"])

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.images import INTERPRETER
 from tests.treetext import tree
 
 from slimrun.backend.assembled import Assembled
@@ -72,7 +73,14 @@ class Image:
 
     def pruned(self, **facts: Any) -> Pruned:
         layers = tuple((name, Tree() if name == "system" else whole) for name, whole in self.trees.items())
-        given: dict[str, Any] = {"removed": (), "roots": (), "also": (), "closure": Closure(), **facts}
+        given: dict[str, Any] = {
+            "removed": (),
+            "roots": (),
+            "also": (),
+            "closure": Closure(),
+            "interpreter": INTERPRETER,
+            **facts,
+        }
         return Pruned(layers=layers, whys=tuple(self.whys.items()), hidden=("/lib/libold.so",), **given)
 
     def proved(self) -> str:

@@ -34,7 +34,6 @@ _NANOSECONDS = 1_000_000_000
 def write_image(
     pruned: Pruned,
     base: Layered,
-    interpreter: Interpreter,
     step: WriteImage,
     *,
     platform: str,
@@ -42,7 +41,7 @@ def write_image(
     cache: Cache,
 ) -> Assembled:
     """Write the layers into the cache and the config that names them; every time is `epoch` (seconds)."""
-    trees = dict(pruned.layers)
+    trees, interpreter = dict(pruned.layers), pruned.interpreter
     whole = base.tree.without(pruned.hidden).merge(*trees.values())
     files = dict(pruned.whys)
     base_why = setting("runtime", f"runtime: {step.runtime}", step.runtime_where, _line(files.get(interpreter.path)))

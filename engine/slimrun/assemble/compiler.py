@@ -66,9 +66,7 @@ class Compiler:
         step = WriteImage(
             name="bytecode", description="", runtime="", runtime_where=self.where, image=Image(user="0:0")
         )
-        made = write_image(
-            pruned, self._base, self._interpreter, step, platform=self._platform, epoch=0, cache=self._cache
-        )
+        made = write_image(pruned, self._base, step, platform=self._platform, epoch=0, cache=self._cache)
         image = self._backend.load(made.finished(()))
         limits = Limits(env=ENV, timeout=_TIMEOUT, entrypoint=(self._interpreter.path,), output=_ANSWER)
 

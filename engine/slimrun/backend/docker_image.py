@@ -1,16 +1,20 @@
-"""An image that an engine has, read through containers that never start, each folder once for all."""
+"""An image that an engine has, read where the engine keeps it or through containers that never start, each folder once for all."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext, suppress
 from posixpath import dirname, join
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from slimrun.backend.base import ENGINE_FILES, Layered, is_static
 from slimrun.backend.layers import cached_layers, known_layers
+from slimrun.backend.naming import leads
+from slimrun.backend.overlay import Unreadable
+from slimrun.backend.storage import open_overlay
 from slimrun.errors import BadArchive
 from slimrun.oci.archive import read_archive
 from slimrun.oci.config import Config, read_config
@@ -26,11 +30,12 @@ if TYPE_CHECKING:
 
 
 class DockerImage:
-    """An image in the engine; its file system is read through containers that are created and never started."""
+    """An image in the engine; where its layers cannot be read, it is read through containers that are never started."""
 
     def __init__(self, backend: DockerBackend, pin: ImagePin, facts: dict[str, Any]) -> None:
         self._backend, self._pin = backend, pin
         self._config = config_of(facts)
+        self._overlay = open_overlay(facts, backend.engine.host)
 
     @property
     def env(self) -> tuple[tuple[str, str], ...]:
@@ -38,26 +43,29 @@ class DockerImage:
         return self._config.env
 
     def target(self, path: str) -> str | None:
-        """One step of a link, as the engine resolves it."""
+        """The path, or where a link leads in the end; None where nothing is there."""
+        if self._overlay is not None:
+            with suppress(Unreadable):
+                return leads(self._overlay, path)
         return self._backend.engine.target(self._backend.reader(self._pin.digest), path)
 
     def tree(self, folders: Sequence[str], *, libraries: Sequence[str] = ()) -> Tree:
-        """Each folder as one archive, taken into the cache once for this image; folders of libraries first, as the largest."""
+        """Each folder taken into the cache once for this image; folders of libraries first, as the largest."""
         wanted = [*((folder, True) for folder in libraries), *((folder, False) for folder in folders)]
         found = {each: self._backend.cache.load_value("folder", self._key(*each)) for each in wanted}
         lacking = [each for each, tree in found.items() if tree is None]
         if lacking:
             # Two at once, each through a container of its own: an engine locks a container while it reads in it.
-            free: SimpleQueue[str] = SimpleQueue()
+            free: SimpleQueue[bool] = SimpleQueue()
             for second in (False, True)[: len(lacking)]:
-                free.put(self._backend.reader(self._pin.digest, second))
+                free.put(second)
 
             def take(each: tuple[str, bool]) -> Tree:
-                container = free.get()
+                second = free.get()
                 try:
-                    return self._take(container, *each)
+                    return self._take(second, *each)
                 finally:
-                    free.put(container)
+                    free.put(second)
 
             with ThreadPoolExecutor(free.qsize()) as pool:
                 trees = pool.map(take, lacking)
@@ -80,21 +88,34 @@ class DockerImage:
             layered = cached_layers(config, key, cache, what=self._pin.reference)
         return layered
 
-    def _take(self, container: str, folder: str, lean: bool) -> Tree:
-        """One folder's archive, its files kept as they come; the archive of a link holds the link alone."""
-        cache, entries, key = self._backend.cache, Tree(), self._key(folder, lean)
+    def _take(self, second: bool, folder: str, lean: bool) -> Tree:
+        """One folder with the bytes of its files; of a link the link alone."""
+        cache, key = self._backend.cache, self._key(folder, lean)
         with cache.lock(f"folder-{key}"):
-            stream = self._backend.engine.archive(container, folder)
-            if stream is not None:
-                what = f"{folder} of {self._pin.reference}"
-                try:
-                    with stream, cache.pack(key) as pack:
-                        members = take_tar(stream, pack.add, what=what, skip=is_static if lean else lambda _: False)
-                except BadArchive as error:  # what an engine hands over without a length can only end too early
-                    raise self._backend.engine.broke_off(what) from error
-                entries = Tree(plain(_below(dirname(folder), members)))
-            cache.save_value("folder", key, entries)
-        return entries
+            tree = None
+            if self._overlay is not None:
+                # Of libraries a few in a thousand are ever kept: prune copies these, the others stay where they are.
+                with suppress(Unreadable), nullcontext() if lean else cache.pack(key) as pack:
+                    put, skip = (None, is_static) if pack is None else (pack.add, lambda _: False)
+                    tree = self._overlay.take(folder, put, skip=skip)
+            if tree is None:
+                tree = self._taken(second, folder, lean)
+            cache.save_value("folder", key, tree)
+        return tree
+
+    def _taken(self, second: bool, folder: str, lean: bool) -> Tree:
+        """A folder as an archive of the engine, its files kept as they come."""
+        container = self._backend.reader(self._pin.digest, second)
+        stream = self._backend.engine.archive(container, folder)
+        if stream is None:
+            return Tree()
+        what = f"{folder} of {self._pin.reference}"
+        try:
+            with stream, self._backend.cache.pack(self._key(folder, lean)) as pack:
+                members = take_tar(stream, pack.add, what=what, skip=is_static if lean else lambda _: False)
+        except BadArchive as error:  # what an engine hands over without a length can only end too early
+            raise self._backend.engine.broke_off(what) from error
+        return Tree(plain(_below(dirname(folder), members)))
 
     def _key(self, folder: str, lean: bool) -> str:
         return hashlib.sha256(f"{self._pin.digest} {folder}{' lean' * lean}".encode()).hexdigest()

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import replace
-from posixpath import basename, dirname, join
 from typing import TYPE_CHECKING
 
 from slimrun.backend.base import ENGINE_FILES, Layered, is_static
-from slimrun.tree.entry import Kind
-from slimrun.tree.resolve import resolve
+from slimrun.backend.naming import leads, own_names, real_path
 from slimrun.tree.tree import Tree
 
 if TYPE_CHECKING:
@@ -32,15 +28,7 @@ class LocalImage:
 
     def target(self, path: str) -> str | None:
         """The path, or where a link leads in the end, as an engine reports it; None where nothing is there."""
-        tree = self.layered().tree
-        parent = resolve(tree, dirname(path))
-        entry = tree.stat(join(parent.path, basename(path))) if parent else None
-        if parent is None or entry is None:
-            return None
-        if entry.kind is not Kind.LINK:
-            return path
-        found = resolve(tree, path)
-        return found.path if found else join(parent.path, entry.target)
+        return leads(self.layered().tree, path)
 
     def tree(self, folders: Sequence[str], *, libraries: Sequence[str] = ()) -> Tree:
         """Each folder by itself: a file whose other names lie elsewhere has one name."""
@@ -58,26 +46,10 @@ class LocalImage:
 
 def _folder(tree: Tree, path: str) -> Tree:
     """What is at and below a path, under the name that was asked for, also where a folder above it is a link."""
-    parent = resolve(tree, dirname(path))
-    if parent is None:
+    real = real_path(tree, path)
+    if real is None:
         return Tree()
-    real = join(parent.path, basename(path))
     found = tree.under(real)
     if real != path:
         found = Tree({path + name.removeprefix(real): entry for name, entry in found.items()})
-    return _own_names(found)
-
-
-def _own_names(tree: Tree) -> Tree:
-    """Hard links among these paths alone, each group known by the name that an archive of the folder has first."""
-    names: defaultdict[str, list[str]] = defaultdict(list)
-    for path, entry in tree.items():
-        if entry.inode:
-            names[entry.inode].append(path)
-    first = {inode: min(paths, key=_walking) if len(paths) > 1 else "" for inode, paths in names.items()}
-    return tree.map(lambda _, entry: replace(entry, inode=first[entry.inode]) if entry.inode else entry)
-
-
-def _walking(path: str) -> list[str]:
-    """The order of a walk: by name in each folder."""
-    return path.split("/")
+    return own_names(found)

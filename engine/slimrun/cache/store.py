@@ -100,7 +100,7 @@ class Cache:
             value = values.loads(path.read_bytes()) if _used(path) else None
         except (FileNotFoundError, ValueError):
             return None
-        return value if _whole(value) else None
+        return value if self._whole(value) else None
 
     def save_value(self, kind: str, key: str, value: object) -> None:
         """Keep a value of slimrun's own types (dataclasses, tuples, trees) under this kind and key."""
@@ -130,6 +130,29 @@ class Cache:
             else:
                 fcntl.flock(stream, fcntl.LOCK_EX)
             yield
+
+    def _whole(self, value: object) -> bool:
+        """Whether a value has all its fields (an older slimrun's may not), and its trees the host files that they point into.
+
+        Those of ours are used by asking; what lies in an engine's layers is only looked at.
+        """
+        files: set[str] = set()
+        todo = [value]
+        while todo:
+            item = todo.pop()
+            if isinstance(item, Tree):
+                files.update(entry.content.file for _, entry in item.files() if isinstance(entry.content, Extent))
+            elif isinstance(item, tuple):
+                todo += item
+            elif is_dataclass(item):
+                if not all(hasattr(item, field.name) for field in fields(item)):
+                    return False
+                todo += (getattr(item, field.name) for field in fields(item))
+        return all(_used(Path(file)) if self.holds(file) else os.access(file, os.R_OK) for file in files)
+
+    def holds(self, file: str) -> bool:
+        """Whether a host file is the cache's own."""
+        return file.startswith(f"{self.root}/")
 
     def scratch(self) -> Path:
         """A folder for staging files, on the cache's own file system."""
@@ -229,23 +252,6 @@ def writing(where: Path) -> Iterator[None]:
             msg = f"cannot write below {where}: {error.strerror}"
             raise RequirementNotMet(msg, hint="set cache.dir in slim.yaml to a folder that you can write") from error
         raise
-
-
-def _whole(value: object) -> bool:
-    """Whether a value has all its fields (an older slimrun's may not), and its trees the host files that they point into."""
-    files: set[str] = set()
-    todo = [value]
-    while todo:
-        item = todo.pop()
-        if isinstance(item, Tree):
-            files.update(entry.content.file for _, entry in item.files() if isinstance(entry.content, Extent))
-        elif isinstance(item, tuple):
-            todo += item
-        elif is_dataclass(item):
-            if not all(hasattr(item, field.name) for field in fields(item)):
-                return False
-            todo += (getattr(item, field.name) for field in fields(item))
-    return all(_used(Path(file)) for file in files)
 
 
 def _used(path: Path) -> bool:

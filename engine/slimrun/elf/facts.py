@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from slimrun import __version__
@@ -139,10 +138,4 @@ def _symbols(path: str, entry: Entry) -> Symbols:
 
 def _begins_as_elf(entry: Entry) -> bool:
     """Most files of an image do not; for those, opening a buffered reader would be most of the work."""
-    if not isinstance(entry.content, Extent):
-        return True
-    number = os.open(entry.content.file, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return os.pread(number, len(MAGIC), entry.content.offset) == MAGIC
-    finally:
-        os.close(number)
+    return not isinstance(entry.content, Extent) or entry.content.head(len(MAGIC)) == MAGIC

@@ -124,7 +124,7 @@ def compile_plan(recipe: Recipe, rules: tuple[Rule, ...] = (), *, push: bool = F
         TOOLCHAIN: ("resolve", "install"),
         "wheels": ("resolve", "install", "python", TOOLCHAIN),
         "prune": ("resolve", "install", "python", "packages", "wheels", "files"),
-        "assemble": ("resolve", "python", "wheels", "prune"),
+        "assemble": ("resolve", "wheels", "prune"),
         "verify": ("prune", "assemble"),
         "report": ("resolve", "wheels", "prune", "assemble", "verify"),
         "push": ("resolve", "assemble", "verify"),

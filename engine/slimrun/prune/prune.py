@@ -199,6 +199,7 @@ def _result(
         removed=tuple(removed),
         roots=roots,
         closure=replace(whole, family=decision),
+        interpreter=build.interpreter,
         hidden=tuple(sorted(hidden)),
         unresolved=own.unresolved,
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from slimrun.elf.model import Closure, Extra, Finding, Missing, Root
+    from slimrun.python.interpreter import Interpreter
     from slimrun.tree.tree import Tree
     from slimrun.why import Why
 
@@ -33,6 +34,7 @@ class Pruned:
     removed: tuple[Removed, ...]
     roots: tuple[Root, ...]
     closure: Closure
+    interpreter: Interpreter
     also: tuple[Extra, ...] = ()
     hidden: tuple[str, ...] = ()
     unresolved: tuple[Missing, ...] = ()

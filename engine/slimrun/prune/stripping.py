@@ -10,10 +10,11 @@ from posixpath import dirname, normpath
 from typing import TYPE_CHECKING
 
 from slimrun.prune.stripped import stripped
+from slimrun.tree.entry import Extent
 from slimrun.tree.tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from slimrun.cache.store import Cache, Pack
     from slimrun.elf.facts import Facts
@@ -29,6 +30,18 @@ def strip_layers(pruned: Pruned, pack: Pack, facts: Facts, cache: Cache) -> Prun
         (name, _stripped(tree, pack, facts, cache) if name in LAYERS else tree) for name, tree in pruned.layers
     )
     return replace(pruned, layers=layers)
+
+
+def own_bytes(pruned: Pruned, pack: Pack, holds: Callable[[str], bool]) -> Pruned:
+    """The same result with the bytes of all that is kept in the cache, wherever its supplies had theirs (`Cache.holds`)."""
+
+    def kept(_: str, entry: Entry) -> Entry:
+        if not isinstance(entry.content, Extent) or holds(entry.content.file):
+            return entry
+        with entry.open() as stream:
+            return replace(entry, content=pack.add(stream).content)
+
+    return replace(pruned, layers=tuple((name, tree.map(kept)) for name, tree in pruned.layers))
 
 
 def _stripped(tree: Tree, pack: Pack, facts: Facts, cache: Cache) -> Tree:

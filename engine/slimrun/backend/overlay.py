@@ -1,0 +1,217 @@
+"""An image's files where an engine on this machine keeps them: the folders of its overlay2 driver, one for each layer.
+
+They are read as the kernel lays them over each other (Documentation/filesystems/overlayfs.rst, "whiteouts and opaque
+directories"), and never written. An engine packs whatever it hands over into an archive, which takes it most of a run's time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from contextlib import contextmanager
+from dataclasses import replace
+from posixpath import join
+from stat import S_IFMT, S_ISCHR, S_ISDIR
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from slimrun.backend.naming import own_names, real_path
+from slimrun.tree.entry import Entry, Extent, Kind
+from slimrun.tree.stream import Stream
+from slimrun.tree.tree import ROOT, Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    Put = Callable[[BinaryIO], Entry]
+
+_OPAQUE = "trusted.overlay.opaque"
+# Marks of what lies elsewhere: names that were moved, and bytes that only a lower layer has.
+_ELSEWHERE = frozenset({"trusted.overlay.redirect", "trusted.overlay.metacopy"})
+_PIECE = 1 << 17
+_CAPABILITY = "security.capability"
+# Its third revision is bound to a user namespace (capabilities(7)), which no archive tells of.
+_REVISION, _UNBOUND = 3, (1, 2)
+_KINDS = {
+    0o100000: Kind.FILE,
+    0o040000: Kind.DIR,
+    0o120000: Kind.LINK,
+    0o020000: Kind.CHAR,
+    0o060000: Kind.BLOCK,
+    0o010000: Kind.FIFO,
+}
+
+
+class Unreadable(Exception):
+    """An image's files cannot be told from its layers' folders, so that the engine has to be asked for them."""
+
+
+class Overlay:
+    """A file system made of folders, the topmost first; what it is asked raises Unreadable where they do not tell."""
+
+    def __init__(self, layers: Sequence[str]) -> None:
+        self._layers = tuple(layers)
+        self._folders: dict[str, dict[str, tuple[str, ...]]] = {}
+
+    def stat(self, path: str) -> Entry | None:
+        """The entry at exactly this path, of a file without digest; None where nothing is there."""
+        if path == "/":
+            return ROOT
+        place = self._place(path)
+        with _asking():
+            return _entry(place) if place else None
+
+    def children(self, path: str) -> tuple[str, ...]:
+        """The names in a folder, sorted; () where it is not a folder."""
+        return tuple(self._names(path))
+
+    def open(self, path: str) -> BinaryIO:
+        """A reader over the bytes of the file at exactly this path; raises KeyError where there is none."""
+        place = self._place(path)
+        if not place:
+            raise KeyError(path)
+        return cast("BinaryIO", _Reading(place))
+
+    def take(self, folder: str, put: Put | None, *, skip: Callable[[str], bool]) -> Tree:
+        """A path with all below it, under the name that was asked for; an empty tree where nothing is there.
+
+        The bytes of each file that `skip` does not pass over are given to `put`, which answers with their entry; without it
+        they stay where they are. Sockets are left out, as an engine leaves them out.
+        """
+        real = real_path(self, folder)
+        with _asking():  # but not what `put` says of where it writes
+            found = {folder + path.removeprefix(real): item for path, item in self._walk(real)} if real else {}
+        entries = {path: entry for path, (_, entry) in found.items() if not skip(path)}
+        for path, entry in entries.items():
+            if entry.kind is Kind.FILE:
+                with _Reading(found[path][0]) as stream:
+                    kept = (put or stream.here)(cast("BinaryIO", stream))
+                entries[path] = replace(entry, size=kept.size, digest=kept.digest, content=kept.content)
+        return own_names(Tree(entries))
+
+    def _walk(self, path: str) -> Iterator[tuple[str, tuple[str, Entry]]]:
+        place = self._place(path)
+        entry = _entry(place) if place else None
+        if entry is not None:
+            yield path, (place, entry)
+            if entry.kind is Kind.DIR:
+                for name in self._names(path):
+                    yield from self._walk(join(path, name))
+
+    def _place(self, path: str) -> str:
+        folder, _, name = path.rpartition("/")
+        return next(iter(self._names(folder or "/").get(name, ())), "")
+
+    def _names(self, folder: str) -> dict[str, tuple[str, ...]]:
+        """Each name in a folder, sorted, and where it is: of a folder all that are merged, the topmost first."""
+        if folder not in self._folders:
+            above, _, name = folder.rpartition("/")
+            places = self._layers if folder == "/" else self._names(above or "/").get(name, ())
+            with _asking():
+                self._folders[folder] = _merged(places)
+        return self._folders[folder]
+
+
+def _merged(folders: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    hidden: set[str] = set()
+    for folder in folders:
+        if not S_ISDIR(os.lstat(folder).st_mode):  # all but the first are folders, and the first may be anything
+            break
+        for item in os.scandir(folder):
+            if item.name in hidden:
+                continue
+            if item.is_dir(follow_symlinks=False):
+                found.setdefault(item.name, []).append(item.path)
+                if _is_opaque(item.path):
+                    hidden.add(item.name)
+            else:
+                hidden.add(item.name)
+                if item.name not in found and not _is_whiteout(item):
+                    found[item.name] = [item.path]
+    return {name: tuple(found[name]) for name in sorted(found)}
+
+
+def _is_whiteout(item: os.DirEntry[str]) -> bool:
+    if item.is_file(follow_symlinks=False) or item.is_symlink():
+        return False
+    facts = item.stat(follow_symlinks=False)
+    return S_ISCHR(facts.st_mode) and facts.st_rdev == 0
+
+
+def _is_opaque(folder: str) -> bool:
+    names = os.listxattr(folder, follow_symlinks=False)
+    _all_here(folder, names)
+    return _OPAQUE in names and os.getxattr(folder, _OPAQUE, follow_symlinks=False) == b"y"
+
+
+def _all_here(place: str, names: Sequence[str]) -> None:
+    if not _ELSEWHERE.isdisjoint(names):
+        msg = f"{place} is marked as being elsewhere"
+        raise Unreadable(msg)
+
+
+def _entry(place: str) -> Entry | None:
+    """The entry of a place, of a file without digest; None for a socket."""
+    facts = os.lstat(place)
+    kind = _KINDS.get(S_IFMT(facts.st_mode))
+    if kind is None:
+        return None
+    special = kind in (Kind.CHAR, Kind.BLOCK)
+    return Entry(
+        kind=kind,
+        mode=facts.st_mode & 0o7777,
+        uid=facts.st_uid,
+        gid=facts.st_gid,
+        size=facts.st_size if kind is Kind.FILE else 0,
+        target=os.readlink(place) if kind is Kind.LINK else "",  # noqa: PTH115 (a Path costs more than the call)
+        inode=f"{facts.st_dev}:{facts.st_ino}" if kind is Kind.FILE and facts.st_nlink > 1 else "",
+        device=(os.major(facts.st_rdev), os.minor(facts.st_rdev)) if special else (0, 0),
+        xattrs=_capability(place) if kind is Kind.FILE else (),
+    )
+
+
+def _capability(place: str) -> tuple[tuple[str, bytes], ...]:
+    """An engine's archives have this attribute, and no other."""
+    names = os.listxattr(place, follow_symlinks=False)
+    _all_here(place, names)
+    if _CAPABILITY not in names:
+        return ()
+    value = os.getxattr(place, _CAPABILITY, follow_symlinks=False)
+    if value[_REVISION] not in _UNBOUND:
+        msg = f"{place} has capabilities of a user namespace"
+        raise Unreadable(msg)
+    return ((_CAPABILITY, value),)
+
+
+class _Reading(Stream):
+    """A file of a layer, whose troubles are not taken for those of the file that it is copied to."""
+
+    def __init__(self, place: str) -> None:
+        with _asking():
+            self._raw = io.FileIO(place)
+        self._place = place
+
+    def fill(self, buffer: memoryview) -> int:
+        with _asking():
+            return self._raw.readinto(buffer) or 0
+
+    def here(self, _: BinaryIO) -> Entry:
+        """The entry of a file that is left where it is."""
+        total, size, buffer = hashlib.sha256(), 0, memoryview(bytearray(_PIECE))
+        while count := self.fill(buffer):
+            total.update(buffer[:count])
+            size += count
+        return Entry(kind=Kind.FILE, size=size, digest=total.hexdigest(), content=Extent(self._place, 0, size))
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Unreadable(str(error)) from error

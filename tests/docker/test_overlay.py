@@ -1,0 +1,177 @@
+"""An image read where its engine keeps it, and read through the engine: the same trees, entry for entry."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+
+from slimrun.backend.daemon import DockerBackend
+from slimrun.backend.host import Host
+from slimrun.backend.storage import open_overlay
+from slimrun.cache.store import Cache
+from slimrun.events import silent
+from slimrun.settings import DockerSettings, Settings
+from tests.docker.between import Between
+from tests.docker.conftest import docker, inspect, write_recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from slimrun.tree.tree import Tree
+    from tests.docker.conftest import Slimrun
+
+IMAGE = "slimrun-test-overlay"
+# All that layers can do to each other, in three of them; what no shell can make, perl does.
+DOCKERFILE = r"""FROM {base}
+RUN set -e; mkdir -p /t/opaque/deep /t/dir /t/sub /t/was-folder /t/both/one; \
+    for name in a gone again dir/x dir/y opaque/old opaque/deep/old was-file was-folder/z both/one/1 lib.a libz.so; \
+        do echo "$name" >"/t/$name"; done; \
+    echo linked >/t/h1; ln /t/h1 /t/sub/h2; ln /t/h1 /outside; echo pair >/outer; ln /outer /t/alone; \
+    ln -s t /l; ln -s /nowhere /t/dangling; ln -s dir /t/to-dir; \
+    echo s >/t/setuid; chmod 6755 /t/setuid; mkfifo /t/fifo; mknod /t/char c 1 3; mknod /t/block b 7 200; \
+    touch "$(printf '/t/\377')" "/t/with space"; chown 1234:55 /t/sub; chmod 1777 /t/sub; \
+    perl -e 'use Socket; socket(S, AF_UNIX, SOCK_STREAM, 0); bind(S, sockaddr_un("/t/socket")) or die'; \
+    perl -e 'my ($set, $a, $b) = (`uname -m` =~ /x86_64/ ? 188 : 5, "/t/a", "/t/libz.so"); \
+             my ($cap, $user) = ("security.capability", "user.comment"); \
+             my ($v, $w) = (pack("V5", 0x02000001, 1 << 10, 0, 0, 0), "x"); \
+             syscall($set, $a, $cap, $v, 20, 0) == 0 or die; syscall($set, $b, $user, $w, 1, 0)'
+RUN set -e; rm -r /t/opaque /t/was-folder /t/was-file /t/gone /t/again; mkdir /t/opaque /t/was-file; \
+    echo new >/t/opaque/new; echo f >/t/was-folder; echo d >/t/was-file/d; chmod 600 /t/dir/x; echo 2 >/t/both/one/2
+RUN set -e; echo back >/t/again; mkdir /t/opaque/deep; echo 3 >/t/both/one/3; rm /t/both/one/1; chown 7 /t/both
+"""
+FOLDERS = [
+    "/t",
+    "/l",
+    "/l/dir",
+    "/t/to-dir",
+    "/t/to-dir/x",
+    "/t/dangling",
+    "/t/a",
+    "/none",
+    "/etc",
+    "/lib",
+]
+LIBRARIES = ["/t", "/usr/lib/x86_64-linux-gnu"]
+PATHS = ["/t/a", "/l/a", "/t/to-dir", "/l/to-dir/x", "/t/dangling", "/none", "/t/gone", "/bin/sh"]
+
+
+@pytest.fixture(scope="module")
+def image(registry: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("overlay")
+    (folder / "Dockerfile").write_text(DOCKERFILE.format(base=f"{registry}/library/debian:bookworm-slim"))
+    docker("build", "--quiet", "--tag", IMAGE, str(folder))
+    yield IMAGE
+    docker("image", "rm", "--force", IMAGE)
+
+
+def backend(root: Path, address: str) -> DockerBackend:
+    settings = Settings(cache_dir=root, docker=DockerSettings(host=address, pull="never"))
+    return DockerBackend(settings, Cache(root), silent, {})
+
+
+def plain(tree: Tree) -> dict[str, object]:
+    """All of each entry but where its bytes are, and these."""
+    return {
+        path: (*entry.row()[:-1], entry.read() if entry.content and entry.size < 100_000 else b"")
+        for path, entry in tree.items()
+    }
+
+
+def test_the_same_as_through_the_engine(image: str, tmp_path: Path) -> None:
+    asked: list[bool] = []
+    trees: list[Tree] = []
+    targets: list[dict[str, str | None]] = []
+    with ExitStack() as stack:
+        for name, path in (("layers", tmp_path / "s"), ("archives", None)):
+            between = stack.enter_context(Between(os.environ["DOCKER_HOST"], path=path))
+            engine = backend(tmp_path / name, between.address if path else f"tcp://{between.address}")
+            stack.callback(engine.close)
+            source = engine.open_image(engine.resolve_image(image))
+            trees.append(source.tree(FOLDERS, libraries=LIBRARIES))
+            targets.append({path: source.target(path) for path in PATHS})
+            asked.append(any("/archive" in line or "/create" in line for line in between.asked))
+    layers, archives = trees
+    assert asked == [False, True]
+    assert plain(layers) == plain(archives)
+    mine = {path: str(tmp_path / "layers") in str(entry.content) for path, entry in layers.files() if entry.size}
+    assert mine["/etc/passwd"], "copied, as nobody keeps it for us"
+    assert not mine["/usr/lib/x86_64-linux-gnu/libc.so.6"], "a library is left where it is until an image gets it"
+    assert targets[0] == targets[1]
+    # And both are what the Dockerfile says.
+    assert {path for path in layers if path.startswith("/t/opaque")} == {"/t/opaque", "/t/opaque/deep", "/t/opaque/new"}
+    assert {path for path in layers if path.startswith("/t/both/one/")} == {"/t/both/one/2", "/t/both/one/3"}
+    assert "/t/gone" not in layers
+    assert "/t/socket" not in layers
+    assert layers["/t/again"].read() == b"back\n"
+    assert layers["/t/a"].xattrs[0][0] == "security.capability"
+    assert (layers["/t/h1"].inode, layers["/t/sub/h2"].inode, layers["/t/alone"].inode) == ("/t/h1", "/t/h1", "")
+
+
+@pytest.mark.parametrize(
+    ("change", "host"),
+    [
+        ({}, "tcp://127.0.0.1:2375"),
+        ({}, "ssh://somewhere"),
+        ({"Name": "btrfs"}, "unix:///s"),
+        ({"Name": "overlay2", "Data": None}, "unix:///s"),
+        ({"Name": "overlay2", "Data": {"UpperDir": "/etc"}}, "unix:///s"),
+        ({"Name": "overlay2", "Data": {"UpperDir": f"/x/overlay2/{64 * 'a'}/diff"}}, "unix:///s"),
+    ],
+)
+def test_what_is_never_read_directly(image: str, change: dict[str, object], host: str) -> None:
+    """An engine elsewhere, another driver, no folder of an engine, a folder that is not here."""
+    facts = inspect(image)
+    driver = facts["GraphDriver"]
+    assert isinstance(driver, dict)
+    assert open_overlay(facts, Host("unix:///s", "a test")) is not None
+    assert open_overlay(facts | {"GraphDriver": driver | change}, Host(host, "a test")) is None
+    assert open_overlay({key: facts[key] for key in facts if key != "GraphDriver"}, Host(host, "a test")) is None
+
+
+def test_a_layer_that_is_gone_is_asked_of_the_engine(image: str, tmp_path: Path) -> None:
+    """As after `docker image rm` by somebody else, and for what is marked as lying elsewhere."""
+    engine = backend(tmp_path, os.environ["DOCKER_HOST"])
+    facts = inspect(image)
+    missing = open_overlay(facts, engine.engine.host)
+    assert missing is not None
+    source = engine.open_image(engine.resolve_image(image))
+    missing._layers = (f"/nowhere/overlay2/{64 * 'a'}/diff",)
+    source._overlay = missing  # type: ignore[attr-defined]
+    try:
+        assert source.tree(["/t/dir"])["/t/dir/x"].mode == 0o600
+        assert source.target("/t/to-dir") == "/t/dir"
+    finally:
+        engine.close()
+
+
+def test_an_image_is_in_the_cache_when_its_base_build_is_gone(slimrun: Slimrun, registry: str, tmp_path: Path) -> None:
+    """What was kept is there for the next change; what is needed anew is asked of the engine, which says that it has it no more."""
+    name = f"slimrun-test-gone-{os.urandom(4).hex()}:1"
+    address = f"{registry}/library/{name}"
+    docker("pull", "--quiet", f"{registry}/library/python:3.11-slim")
+    container = docker("create", f"{registry}/library/python:3.11-slim").out.strip()
+    with subprocess.Popen(["docker", "export", container], stdout=subprocess.PIPE) as export:
+        subprocess.run(["docker", "import", "-", address], stdin=export.stdout, check=True, capture_output=True)
+    docker("rm", container)
+    text = f"name: gone\npython: {{image: '{name}'}}\nruntime: busybox:glibc\n"
+    fresh = slimrun.fresh(tmp_path / "cache")
+    try:
+        first = fresh(write_recipe(tmp_path, text), "--backend", "docker")
+        assert first.code == 0, first.text
+    finally:
+        docker("image", "rm", address)
+    labelled = fresh(write_recipe(tmp_path, f"{text}image: {{labels: {{a: b}}}}\n"), "--backend", "docker")
+    assert labelled.code == 0, labelled.text
+    assert labelled.recap("gone")["changed"] == 3, "assemble, verify, report"
+    kept = fresh(
+        write_recipe(tmp_path, f"{text}prune: {{keep: [/usr/lib/x86_64-linux-gnu/libtic.so*]}}\n"),
+        "--backend",
+        "docker",
+    )
+    assert kept.code == 2, kept.text
+    assert f"the engine no longer has {name}" in kept.text, kept.text
