@@ -20,7 +20,7 @@ types: $(VENV)/.test
 	MYPYPATH=engine $(BIN)/mypy -p slimrun
 
 unit: $(VENV)/.test
-	$(BIN)/pytest -m "not docker and not network and not slow"
+	$(BIN)/pytest -n 2 -m "not docker and not network and not slow"
 
 docker: $(VENV)/.test
 	$(BIN)/pytest -m docker

@@ -26,9 +26,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 # Start processes, compilers, servers or namespaces by the dozen: not for `make unit`.
 SLOW = (
     "assemble/test_compiler",
+    "assemble/test_ldconfig",
     "backend/test_local",
     "backend/test_sandbox",
     "cli/test_commands",
+    "cli/test_signals",
     "debian/test_release",
     "debian/test_unpack",
     "elf/test_elf_closure",
@@ -52,7 +54,8 @@ SLOW = (
     "python/test_sources",
     "python/test_wheels",
     "recipe/test_any_text",
-    "test_schedule_many",
+    "resolve/test_from_source",
+    "test_schedule",
     "test_compile_stages",
     "tree/test_resolve",
     "work/test_deadline",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,13 +36,19 @@ IMPORTERS = {
 SAYING = {"print", "input", "breakpoint", "exit", "quit"}
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    """A module's syntax, which a dozen tests look at."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def room(file: str) -> str:
     return file.partition("/")[0].removesuffix(".py")
 
 
 def imports(file: str) -> Iterator[tuple[int, str]]:
     """Line and full name of every import, TYPE_CHECKING ones and those inside functions too."""
-    for node in ast.walk(ast.parse((PACKAGE / file).read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(PACKAGE / file)):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -105,7 +112,7 @@ ALLOWED = {
 
 def process_uses(file: str) -> Iterator[str]:
     """What a file has to do with the process it runs in: printing, leaving, its environment and folder."""
-    for node in ast.walk(ast.parse((PACKAGE / file).read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(PACKAGE / file)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in SAYING:
             yield node.func.id
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
@@ -120,7 +127,7 @@ def test_only_the_command_line_speaks_and_exits() -> None:
 
 
 def test_every_module_says_what_it_is() -> None:
-    silent = [file for file in FILES if not ast.get_docstring(ast.parse((PACKAGE / file).read_text(encoding="utf-8")))]
+    silent = [file for file in FILES if not ast.get_docstring(parsed(PACKAGE / file))]
     assert silent == []
 
 

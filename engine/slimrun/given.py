@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from slimrun.python.prefix import BaseBuild
     from slimrun.resolve.builder import Builder
     from slimrun.resolve.debian import Packages
+    from slimrun.resolve.installed import Wheels
     from slimrun.resolve.pins import Pins
-    from slimrun.resolve.wheels import Wheels
     from slimrun.settings import Settings
 
 
@@ -148,7 +148,7 @@ class Given:
     @property
     def wheels(self) -> Wheels:
         """What wheels gave, or nothing where the recipe has none."""
-        from slimrun.resolve.wheels import Wheels
+        from slimrun.resolve.installed import Wheels
 
         return cast("Wheels", self.results.get("wheels") or Wheels())
 

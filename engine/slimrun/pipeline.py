@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from slimrun.report.report import Report
     from slimrun.resolve.builder import Builder
     from slimrun.resolve.debian import Packages
+    from slimrun.resolve.installed import Wheels
     from slimrun.resolve.pins import Pins
-    from slimrun.resolve.wheels import Wheels
     from slimrun.verify.checks import Verified
 
 

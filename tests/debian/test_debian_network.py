@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -150,11 +151,11 @@ class Apt:
 @pytest.mark.skipif(shutil.which("apt-get") is None, reason="cannot be had here: apt-get")
 def test_as_apt(bookworm: tuple[Index, ...], tmp_path: Path) -> None:
     """Names and versions of the whole closure, for each of 33 packages."""
-    apt = Apt(tmp_path, "bookworm")
-    different = {}
-    for name in PACKAGES:
-        ours = {(one.name, one.version) for one in closure(texts(name), Universe("bookworm", "amd64", bookworm))}
-        theirs = apt.install(name)
+    universe, different = Universe("bookworm", "amd64", bookworm), {}
+    with ThreadPoolExecutor(2) as pool:
+        answers = pool.map(Apt(tmp_path, "bookworm").install, PACKAGES)
+    for name, theirs in zip(PACKAGES, answers, strict=True):
+        ours = {(one.name, one.version) for one in closure(texts(name), universe)}
         if ours != theirs:
             different[name] = (sorted(ours - theirs), sorted(theirs - ours))
     assert different == {}

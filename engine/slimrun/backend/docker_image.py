@@ -55,9 +55,10 @@ class DockerImage:
         found = {each: self._backend.cache.load_value("folder", self._key(*each)) for each in wanted}
         lacking = [each for each, tree in found.items() if tree is None]
         if lacking:
-            # Two at once, each through a container of its own: an engine locks a container while it reads in it.
+            # Two at once, each through a container of its own: an engine locks a container while it reads in it. Layers are read
+            # here, where two threads would only fight for the interpreter.
             free: SimpleQueue[bool] = SimpleQueue()
-            for second in (False, True)[: len(lacking)]:
+            for second in (False, True)[: 1 if self._overlay else len(lacking)]:
                 free.put(second)
 
             def take(each: tuple[str, bool]) -> Tree:

@@ -82,10 +82,10 @@ class Overlay:
         with _asking():  # but not what `put` says of where it writes
             found = {folder + path.removeprefix(real): item for path, item in self._walk(real)} if real else {}
         entries = {path: entry for path, (_, entry) in found.items() if not skip(path)}
+        buffer = memoryview(bytearray(_PIECE))
         for path, entry in entries.items():
             if entry.kind is Kind.FILE:
-                with _Reading(found[path][0]) as stream:
-                    kept = (put or stream.here)(cast("BinaryIO", stream))
+                kept = _taken(found[path][0], put) if put else _left(found[path][0], buffer)
                 entries[path] = replace(entry, size=kept.size, digest=kept.digest, content=kept.content)
         return own_names(Tree(entries))
 
@@ -184,25 +184,35 @@ def _capability(place: str) -> tuple[tuple[str, bytes], ...]:
     return ((_CAPABILITY, value),)
 
 
+def _taken(place: str, put: Put) -> Entry:
+    with _Reading(place) as stream:
+        return put(cast("BinaryIO", stream))
+
+
+def _left(place: str, buffer: memoryview) -> Entry:
+    """The entry of a file that stays where it is; `buffer` is what it is read through."""
+    total, size = hashlib.sha256(), 0
+    with _asking():
+        file = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            while count := os.readv(file, [buffer]):
+                total.update(buffer[:count])
+                size += count
+        finally:
+            os.close(file)
+    return Entry(kind=Kind.FILE, size=size, digest=total.hexdigest(), content=Extent(place, 0, size))
+
+
 class _Reading(Stream):
     """A file of a layer, whose troubles are not taken for those of the file that it is copied to."""
 
     def __init__(self, place: str) -> None:
         with _asking():
             self._raw = io.FileIO(place)
-        self._place = place
 
     def fill(self, buffer: memoryview) -> int:
         with _asking():
             return self._raw.readinto(buffer) or 0
-
-    def here(self, _: BinaryIO) -> Entry:
-        """The entry of a file that is left where it is."""
-        total, size, buffer = hashlib.sha256(), 0, memoryview(bytearray(_PIECE))
-        while count := self.fill(buffer):
-            total.update(buffer[:count])
-            size += count
-        return Entry(kind=Kind.FILE, size=size, digest=total.hexdigest(), content=Extent(self._place, 0, size))
 
     def close(self) -> None:
         self._raw.close()

@@ -18,11 +18,11 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import time
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from slimrun.cache import values
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 CHUNK = 1 << 20
 _PIECE = 1 << 17
 LOCK_POLL = 0.05
+_RANDOM = 16
 _KEY = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
@@ -166,20 +167,23 @@ class Cache:
 
     def _folder(self, name: str) -> Path:
         folder = self.root / name
-        with writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+        if not folder.is_dir():
+            with writing(folder):
+                folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     @contextmanager
     def _staged(self, name: str) -> Iterator[IO[bytes]]:
         self._folder(name)
         with writing(self.root):
-            stream = NamedTemporaryFile(dir=self.scratch(), delete=False)  # noqa: SIM115 (renamed or removed below)
+            staged = self.scratch() / secrets.token_hex(_RANDOM)
+            stream = staged.open("x+b")
             try:
                 with stream:
                     yield stream
             finally:
-                Path(stream.name).unlink(missing_ok=True)
+                if staged.exists():  # else it was published
+                    staged.unlink(missing_ok=True)
 
     def _publish(self, stream: IO[bytes], final: Path) -> None:
         stream.flush()

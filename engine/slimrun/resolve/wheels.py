@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from slimrun.errors import RequirementNotMet
@@ -13,32 +13,22 @@ from slimrun.python.interpreter import glibc_version
 from slimrun.python.sources import normalised
 from slimrun.python.target import target_of
 from slimrun.python.wheels import explain_wheels, fetch_wheels, resolve_wheels
+from slimrun.resolve.installed import Wheels
 from slimrun.resolve.wheelbuild import WheelBuilder
 from slimrun.resolve.workshop import supply_of, workshop
 
 if TYPE_CHECKING:
     from slimrun.backend.base import Backend
     from slimrun.cache.store import Cache
-    from slimrun.elf.model import Supply
     from slimrun.events import Emit
     from slimrun.fetch.index import Indexes
     from slimrun.fetch.network import Network
     from slimrun.plan.steps import InstallWheels
-    from slimrun.python.install import Distribution
     from slimrun.python.prefix import BaseBuild
     from slimrun.resolve.builder import Builder
     from slimrun.resolve.workshop import Workshop
     from slimrun.settings import Settings
     from slimrun.tree.tree import Tree
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wheels:
-    """What wheels put into an image, and as distributions; `supply` is what the libraries of those that were built come from."""
-
-    part: Part = field(default_factory=Part)
-    distributions: tuple[Distribution, ...] = ()
-    supply: Supply | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
