@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from slimrun.tree.tree import Tree
-    from tests.docker.conftest import Slimrun
+    from tests.docker.conftest import Done, Slimrun
 
 IMAGE = "slimrun-test-overlay"
 # All that layers can do to each other, in three of them; what no shell can make, perl does.
@@ -91,7 +92,8 @@ def test_the_same_as_through_the_engine(image: str, tmp_path: Path) -> None:
             between = stack.enter_context(Between(os.environ["DOCKER_HOST"], path=path))
             engine = backend(tmp_path / name, between.address if path else f"tcp://{between.address}")
             stack.callback(engine.close)
-            source = engine.open_image(engine.resolve_image(image))
+            pulled = replace(engine.resolve_image(image), manifest=f"sha256:{64 * '0'}")
+            source = engine.open_image(pulled)
             trees.append(source.tree(FOLDERS, libraries=LIBRARIES))
             targets.append({path: source.target(path) for path in PATHS})
             asked.append(any("/archive" in line or "/create" in line for line in between.asked))
@@ -100,7 +102,7 @@ def test_the_same_as_through_the_engine(image: str, tmp_path: Path) -> None:
     assert plain(layers) == plain(archives)
     mine = {path: str(tmp_path / "layers") in str(entry.content) for path, entry in layers.files() if entry.size}
     assert mine["/etc/passwd"], "copied, as nobody keeps it for us"
-    assert not mine["/usr/lib/x86_64-linux-gnu/libc.so.6"], "a library is left where it is until an image gets it"
+    assert not mine["/usr/lib/x86_64-linux-gnu/libc.so.6"], "a library of a pulled image is left until an image gets it"
     assert targets[0] == targets[1]
     # And both are what the Dockerfile says.
     assert {path for path in layers if path.startswith("/t/opaque")} == {"/t/opaque", "/t/opaque/deep", "/t/opaque/new"}
@@ -149,8 +151,11 @@ def test_a_layer_that_is_gone_is_asked_of_the_engine(image: str, tmp_path: Path)
         engine.close()
 
 
-def test_an_image_is_in_the_cache_when_its_base_build_is_gone(slimrun: Slimrun, registry: str, tmp_path: Path) -> None:
-    """What was kept is there for the next change; what is needed anew is asked of the engine, which says that it has it no more."""
+@pytest.mark.parametrize("pushed", [True, False], ids=["in a registry", "nowhere else"])
+def test_an_image_is_in_the_cache_when_its_base_build_is_gone(
+    slimrun: Slimrun, registry: str, tmp_path: Path, pushed: bool
+) -> None:
+    """What was kept is there for the next change. What prune looks for anew is pulled again, where that can be."""
     name = f"slimrun-test-gone-{os.urandom(4).hex()}:1"
     address = f"{registry}/library/{name}"
     docker("pull", "--quiet", f"{registry}/library/python:3.11-slim")
@@ -158,20 +163,28 @@ def test_an_image_is_in_the_cache_when_its_base_build_is_gone(slimrun: Slimrun, 
     with subprocess.Popen(["docker", "export", container], stdout=subprocess.PIPE) as export:
         subprocess.run(["docker", "import", "-", address], stdin=export.stdout, check=True, capture_output=True)
     docker("rm", container)
-    text = f"name: gone\npython: {{image: '{name}'}}\nruntime: busybox:glibc\n"
+    if pushed:
+        docker("push", "--quiet", address)
     fresh = slimrun.fresh(tmp_path / "cache")
+
+    def run(more: str) -> Done:
+        text = f"name: gone\npython: {{image: '{name}'}}\nruntime: busybox:glibc\n{more}"
+        return fresh(write_recipe(tmp_path, text), "--backend", "docker")
+
+    def here() -> bool:
+        return docker("image", "inspect", address, check=False).code == 0
+
     try:
-        first = fresh(write_recipe(tmp_path, text), "--backend", "docker")
+        first = run("")
         assert first.code == 0, first.text
-    finally:
         docker("image", "rm", address)
-    labelled = fresh(write_recipe(tmp_path, f"{text}image: {{labels: {{a: b}}}}\n"), "--backend", "docker")
-    assert labelled.code == 0, labelled.text
-    assert labelled.recap("gone")["changed"] == 3, "assemble, verify, report"
-    kept = fresh(
-        write_recipe(tmp_path, f"{text}prune: {{keep: [/usr/lib/x86_64-linux-gnu/libtic.so*]}}\n"),
-        "--backend",
-        "docker",
-    )
-    assert kept.code == 2, kept.text
-    assert f"the engine no longer has {name}" in kept.text, kept.text
+        labelled = run("image: {labels: {a: b}}\n")
+        assert labelled.code == 0, labelled.text
+        assert labelled.recap("gone")["changed"] == 3, "assemble, verify, report"
+        assert not here()
+        kept = run("prune: {keep: [/usr/lib/x86_64-linux-gnu/libtic.so*]}\n")
+        assert kept.code == (0 if pushed else 2), kept.text
+        assert (f"the engine no longer has {name}" in kept.text) != pushed
+    finally:
+        for line in docker("images", "--quiet", "--no-trunc", f"{registry}/library/{name[:-2]}").out.split():
+            docker("image", "rm", "--force", line)

@@ -93,12 +93,13 @@ class DockerImage:
         """One folder with the bytes of its files; of a link the link alone."""
         cache, key = self._backend.cache, self._key(folder, lean)
         with cache.lock(f"folder-{key}"):
-            tree = None
+            tree, skip = None, is_static if lean else lambda _: False
+            # Of libraries a few in a thousand are ever kept: prune copies these, the others may stay where they are, in an image
+            # that can be pulled again.
+            left = lean and bool(self._pin.manifest)
             if self._overlay is not None:
-                # Of libraries a few in a thousand are ever kept: prune copies these, the others stay where they are.
-                with suppress(Unreadable), nullcontext() if lean else cache.pack(key) as pack:
-                    put, skip = (None, is_static) if pack is None else (pack.add, lambda _: False)
-                    tree = self._overlay.take(folder, put, skip=skip)
+                with suppress(Unreadable), nullcontext() if left else cache.pack(key) as pack:
+                    tree = self._overlay.take(folder, pack.add if pack else None, skip=skip)
             if tree is None:
                 tree = self._taken(second, folder, lean)
             cache.save_value("folder", key, tree)
