@@ -13,12 +13,14 @@ from tests.fetch.loopback import Answer, Site
 from tests.oci.registry_kit import Made, host, make, publish, registry, sha
 from tests.treetext import tree
 
-from slimrun.cache.store import Blob, Cache
+from slimrun.cache.writers import Blob
 from slimrun.errors import BadArchive, DownloadFailed, ImageNotFound, RegistryUnreachable
 from slimrun.oci import inflate
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from slimrun.cache.store import Cache
 
 AMD64 = "linux/amd64"
 TREE = tree({"/a": bytes(range(256)) * 100})

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from slimrun.assemble.compiler import Compiler
-    from slimrun.cache.store import Pack
+    from slimrun.cache.writers import Pack
     from slimrun.prune.pruned import Pruned
     from slimrun.python.interpreter import Interpreter
     from slimrun.recipe.model import Bytecode

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from slimrun.errors import FileConflict, ImageFailed
 from slimrun.plan.part import Part
 from slimrun.prune.globs import translate
-from slimrun.tree.entry import Entry, Extent, Kind, folder
+from slimrun.tree.entry import Entry, Kind, folder
 from slimrun.tree.folder import read_entry, read_folder
 from slimrun.tree.tree import Tree
 from slimrun.why import Why
@@ -18,7 +18,7 @@ from slimrun.why import Why
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from slimrun.cache.store import Pack
+    from slimrun.cache.writers import Pack
     from slimrun.errors import Where
     from slimrun.recipe.model import FileCopy
 
@@ -58,18 +58,7 @@ def keep_bytes(part: Part, pack: Pack) -> Part:
 
     Raises ImageFailed where a file changed since it was hashed.
     """
-
-    def kept(path: str, entry: Entry) -> Entry:
-        if not isinstance(entry.content, Extent):
-            return entry
-        with entry.open() as stream:
-            copy = pack.add(stream, mode=entry.mode, uid=entry.uid, gid=entry.gid)
-        if copy.digest != entry.digest:
-            msg = f"{entry.content.file} changed while it was copied to {path}"
-            raise ImageFailed(msg, hint="run again when nothing writes to it")
-        return copy
-
-    return replace(part, tree=part.tree.map(kept))
+    return replace(part, tree=part.tree.map(pack.keep))
 
 
 def _one(copy: FileCopy) -> dict[str, Entry]:

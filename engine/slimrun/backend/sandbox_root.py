@@ -16,7 +16,8 @@ from posixpath import dirname
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
-from slimrun.cache.store import CHUNK, writing
+from slimrun.cache.store import writing
+from slimrun.cache.writers import CHUNK
 from slimrun.errors import BadArchive, RequirementNotMet
 from slimrun.tree.entry import Kind, file
 from slimrun.tree.resolve import MAX_LINKS

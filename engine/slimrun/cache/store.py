@@ -14,31 +14,26 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import json
 import os
 import re
-import secrets
 import time
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from tempfile import NamedTemporaryFile
+from typing import IO, TYPE_CHECKING, Any
 
 from slimrun.cache import values
+from slimrun.cache.writers import Blob, Pack
 from slimrun.errors import BadArchive, DiskFull, RequirementNotMet
-from slimrun.tree.entry import Entry, Extent, Kind
+from slimrun.tree.entry import Extent
 from slimrun.tree.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from io import BufferedIOBase
-    from typing import BinaryIO
 
-CHUNK = 1 << 20
-_PIECE = 1 << 17
 LOCK_POLL = 0.05
-_RANDOM = 16
 _KEY = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
@@ -132,6 +127,26 @@ class Cache:
                 fcntl.flock(stream, fcntl.LOCK_EX)
             yield
 
+    def holds(self, file: str) -> bool:
+        """Whether a host file is the cache's own."""
+        return file.startswith(f"{self.root}/")
+
+    def scratch(self) -> Path:
+        """A folder for staging files, on the cache's own file system."""
+        return self._folder("staging")
+
+    def _record(self, kind: str, key: str) -> Path:
+        return self.root / "records" / _checked(kind) / f"{_checked(key)}.json"
+
+    def _value(self, kind: str, key: str) -> Path:
+        return self.root / "values" / _checked(kind) / _checked(key)
+
+    def _folder(self, name: str) -> Path:
+        folder = self.root / name
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
     def _whole(self, value: object) -> bool:
         """Whether a value has all its fields (an older slimrun's may not), and its trees the host files that they point into.
 
@@ -151,96 +166,21 @@ class Cache:
                 todo += (getattr(item, field.name) for field in fields(item))
         return all(_used(Path(file)) if self.holds(file) else os.access(file, os.R_OK) for file in files)
 
-    def holds(self, file: str) -> bool:
-        """Whether a host file is the cache's own."""
-        return file.startswith(f"{self.root}/")
-
-    def scratch(self) -> Path:
-        """A folder for staging files, on the cache's own file system."""
-        return self._folder("staging")
-
-    def _record(self, kind: str, key: str) -> Path:
-        return self.root / "records" / _checked(kind) / f"{_checked(key)}.json"
-
-    def _value(self, kind: str, key: str) -> Path:
-        return self.root / "values" / _checked(kind) / _checked(key)
-
-    def _folder(self, name: str) -> Path:
-        folder = self.root / name
-        if not folder.is_dir():
-            with writing(folder):
-                folder.mkdir(parents=True, exist_ok=True)
-        return folder
-
     @contextmanager
     def _staged(self, name: str) -> Iterator[IO[bytes]]:
         self._folder(name)
         with writing(self.root):
-            staged = self.scratch() / secrets.token_hex(_RANDOM)
-            stream = staged.open("x+b")
+            stream = NamedTemporaryFile(dir=self.scratch(), delete=False)  # noqa: SIM115 (renamed or removed below)
             try:
                 with stream:
                     yield stream
             finally:
-                if staged.exists():  # else it was published
-                    staged.unlink(missing_ok=True)
+                Path(stream.name).unlink(missing_ok=True)
 
     def _publish(self, stream: IO[bytes], final: Path) -> None:
         stream.flush()
         os.fchmod(stream.fileno(), 0o644)
         Path(stream.name).rename(final)
-
-
-class Blob:
-    """Counts and hashes what is written to it."""
-
-    def __init__(self, cache: Cache, stream: IO[bytes]) -> None:
-        self._cache, self._stream, self._hash = cache, stream, hashlib.sha256()
-        self.size = 0
-
-    @property
-    def digest(self) -> str:
-        """The sha256 hex of the bytes written so far."""
-        return self._hash.hexdigest()
-
-    @property
-    def path(self) -> Path:
-        """Where the blob will be when the block has ended well."""
-        return self._cache.blob_path(self.digest)
-
-    def write(self, data: bytes | memoryview) -> int:
-        """Append bytes."""
-        self._hash.update(data)
-        self.size += len(data)
-        return self._stream.write(data)
-
-    def copy(self, source: BinaryIO) -> None:
-        """Append all that is left of a stream."""
-        while data := source.read(CHUNK):
-            self.write(data)
-
-
-class Pack:
-    """Appends files and returns their entries; the entries' bytes are there once the pack's block has ended."""
-
-    def __init__(self, stream: IO[bytes], final: Path) -> None:
-        self._stream, self._final, self._at = stream, str(final), 0
-        self._buffer = memoryview(bytearray(_PIECE))
-
-    def add(self, data: bytes | BinaryIO, *, mode: int = 0o644, uid: int = 0, gid: int = 0) -> Entry:
-        """A file with these bytes, or with all that is left of a stream."""
-        start, total = self._at, hashlib.sha256()
-        for chunk in (data,) if isinstance(data, bytes) else self._pieces(data):
-            total.update(chunk)
-            self._at += self._stream.write(chunk)
-        size = self._at - start
-        content = Extent(self._final, start, size)
-        return Entry(kind=Kind.FILE, mode=mode, uid=uid, gid=gid, size=size, digest=total.hexdigest(), content=content)
-
-    def _pieces(self, data: BinaryIO) -> Iterator[memoryview]:
-        """What is left of a stream, piece by piece in one buffer, which stays in the processor's cache."""
-        while count := cast("BufferedIOBase", data).readinto(self._buffer):
-            yield self._buffer[:count]
 
 
 @contextmanager

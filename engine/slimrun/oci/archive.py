@@ -9,7 +9,7 @@ from contextlib import suppress
 from posixpath import dirname, join, normpath
 from typing import TYPE_CHECKING
 
-from slimrun.cache.store import CHUNK
+from slimrun.cache.writers import CHUNK
 from slimrun.errors import BadArchive
 from slimrun.oci.config import MAX_CONFIG, Config, read_config
 

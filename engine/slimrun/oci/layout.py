@@ -10,7 +10,7 @@ import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from slimrun.cache.store import CHUNK
+from slimrun.cache.writers import CHUNK
 from slimrun.errors import BadArchive, DownloadFailed, ImageNotFound
 from slimrun.oci.archive import member
 from slimrun.oci.config import read_config

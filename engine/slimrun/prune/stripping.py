@@ -16,7 +16,8 @@ from slimrun.tree.tree import Tree
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from slimrun.cache.store import Cache, Pack
+    from slimrun.cache.store import Cache
+    from slimrun.cache.writers import Pack
     from slimrun.elf.facts import Facts
     from slimrun.prune.prune import Pruned
     from slimrun.tree.entry import Entry
@@ -35,11 +36,10 @@ def strip_layers(pruned: Pruned, pack: Pack, facts: Facts, cache: Cache) -> Prun
 def own_bytes(pruned: Pruned, pack: Pack, holds: Callable[[str], bool]) -> Pruned:
     """The same result with the bytes of all that is kept in the cache, wherever its supplies had theirs (`Cache.holds`)."""
 
-    def kept(_: str, entry: Entry) -> Entry:
+    def kept(path: str, entry: Entry) -> Entry:
         if not isinstance(entry.content, Extent) or holds(entry.content.file):
             return entry
-        with entry.open() as stream:
-            return replace(entry, content=pack.add(stream).content)
+        return pack.keep(path, entry)
 
     return replace(pruned, layers=tuple((name, tree.map(kept)) for name, tree in pruned.layers))
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from installer.sources import WheelContentElement
     from installer.utils import Scheme
 
-    from slimrun.cache.store import Pack
+    from slimrun.cache.writers import Pack
     from slimrun.python.interpreter import Interpreter
     from slimrun.python.wheelfile import Wheel
     from slimrun.tree.entry import Entry

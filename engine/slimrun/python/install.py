@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from slimrun.cache.store import Pack
+    from slimrun.cache.writers import Pack
     from slimrun.fetch.target import Target
     from slimrun.plan.pins import WheelPin
     from slimrun.python.interpreter import Interpreter
