@@ -22,11 +22,13 @@ from slimrun.tree.tar import plain, take_tar
 from slimrun.tree.tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from slimrun.backend.daemon import DockerBackend
     from slimrun.plan.pins import ImagePin
     from slimrun.tree.tar import Member
+
+    Skip = Callable[[str], bool]
 
 
 class DockerImage:
@@ -91,21 +93,27 @@ class DockerImage:
 
     def _take(self, second: bool, folder: str, lean: bool) -> Tree:
         """One folder with the bytes of its files; of a link the link alone."""
-        cache, key = self._backend.cache, self._key(folder, lean)
+        cache, key, skip = self._backend.cache, self._key(folder, lean), is_static if lean else _nothing
         with cache.lock(f"folder-{key}"):
-            tree, skip = None, is_static if lean else lambda _: False
-            # Of libraries a few in a thousand are ever kept: prune copies these, the others may stay where they are, in an image
-            # that can be pulled again.
-            left = lean and bool(self._pin.manifest)
-            if self._overlay is not None:
-                with suppress(Unreadable), nullcontext() if left else cache.pack(key) as pack:
-                    tree = self._overlay.take(folder, pack.add if pack else None, skip=skip)
+            tree = self._laid(folder, key, skip, left=lean and bool(self._pin.manifest))
             if tree is None:
-                tree = self._taken(second, folder, lean)
+                tree = self._taken(second, folder, key, skip)
             cache.save_value("folder", key, tree)
         return tree
 
-    def _taken(self, second: bool, folder: str, lean: bool) -> Tree:
+    def _laid(self, folder: str, key: str, skip: Skip, *, left: bool) -> Tree | None:
+        """A folder out of the image's layers, None where they cannot be read.
+
+        Of libraries a few in a thousand are ever kept: prune copies these, the others may be `left` where they are in an image
+        that can be pulled again.
+        """
+        if self._overlay is None:
+            return None
+        with suppress(Unreadable), nullcontext() if left else self._backend.cache.pack(key) as pack:
+            return self._overlay.take(folder, pack.add if pack else None, skip=skip)
+        return None
+
+    def _taken(self, second: bool, folder: str, key: str, skip: Skip) -> Tree:
         """A folder as an archive of the engine, its files kept as they come."""
         container = self._backend.reader(self._pin.digest, second)
         stream = self._backend.engine.archive(container, folder)
@@ -113,14 +121,19 @@ class DockerImage:
             return Tree()
         what = f"{folder} of {self._pin.reference}"
         try:
-            with stream, self._backend.cache.pack(self._key(folder, lean)) as pack:
-                members = take_tar(stream, pack.add, what=what, skip=is_static if lean else lambda _: False)
+            with stream, self._backend.cache.pack(key) as pack:
+                members = take_tar(stream, pack.add, what=what, skip=skip)
         except BadArchive as error:  # what an engine hands over without a length can only end too early
             raise self._backend.engine.broke_off(what) from error
         return Tree(plain(_below(dirname(folder), members)))
 
     def _key(self, folder: str, lean: bool) -> str:
         return hashlib.sha256(f"{self._pin.digest} {folder}{' lean' * lean}".encode()).hexdigest()
+
+
+def _nothing(_: str) -> bool:
+    """What leaves no path out."""
+    return False
 
 
 def _below(parent: str, members: Iterable[Member]) -> Iterator[Member]:

@@ -11,16 +11,17 @@ from slimrun.tree.entry import Kind
 from slimrun.tree.resolve import resolve
 
 if TYPE_CHECKING:
-    from slimrun.tree.tree import Tree, TreeSource
+    from slimrun.tree.resolve import Stats
+    from slimrun.tree.tree import Tree
 
 
-def real_path(source: TreeSource, path: str) -> str | None:
+def real_path(source: Stats, path: str) -> str | None:
     """The path with no link above it; None where the folder that it is in is not there."""
     parent = resolve(source, dirname(path))
     return join(parent.path, basename(path)) if parent else None
 
 
-def leads(source: TreeSource, path: str) -> str | None:
+def leads(source: Stats, path: str) -> str | None:
     """The path, or where a link leads in the end, as an engine reports it; None where nothing is there."""
     real = real_path(source, path)
     entry = source.stat(real) if real else None

@@ -1,7 +1,7 @@
 """An image's files where an engine on this machine keeps them: the folders of its overlay2 driver, one for each layer.
 
 They are read as the kernel lays them over each other (Documentation/filesystems/overlayfs.rst, "whiteouts and opaque
-directories"), and never written. An engine packs whatever it hands over into an archive, which takes it most of a run's time.
+directories"), and never written. An engine would pack all that it hands over into archives.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import io
 import os
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from posixpath import join
 from stat import S_IFMT, S_ISCHR, S_ISDIR
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -60,17 +61,6 @@ class Overlay:
         place = self._place(path)
         with _asking():
             return _entry(place) if place else None
-
-    def children(self, path: str) -> tuple[str, ...]:
-        """The names in a folder, sorted; () where it is not a folder."""
-        return tuple(self._names(path))
-
-    def open(self, path: str) -> BinaryIO:
-        """A reader over the bytes of the file at exactly this path; raises KeyError where there is none."""
-        place = self._place(path)
-        if not place:
-            raise KeyError(path)
-        return cast("BinaryIO", _Reading(place))
 
     def take(self, folder: str, put: Put | None, *, skip: Callable[[str], bool]) -> Tree:
         """A path with all below it, under the name that was asked for; an empty tree where nothing is there.
@@ -164,7 +154,7 @@ def _entry(place: str) -> Entry | None:
         uid=facts.st_uid,
         gid=facts.st_gid,
         size=facts.st_size if kind is Kind.FILE else 0,
-        target=os.readlink(place) if kind is Kind.LINK else "",  # noqa: PTH115 (a Path costs more than the call)
+        target=str(Path(place).readlink()) if kind is Kind.LINK else "",
         inode=f"{facts.st_dev}:{facts.st_ino}" if kind is Kind.FILE and facts.st_nlink > 1 else "",
         device=(os.major(facts.st_rdev), os.minor(facts.st_rdev)) if special else (0, 0),
         xattrs=_capability(place) if kind is Kind.FILE else (),

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from slimrun.tree.entry import Kind
 
 if TYPE_CHECKING:
     from slimrun.tree.entry import Entry
-    from slimrun.tree.tree import TreeSource
+
+
+class Stats(Protocol):
+    """A file system as far as following links needs it."""
+
+    def stat(self, path: str) -> Entry | None:
+        """The entry at exactly this path (a link is not followed), or None."""
+        ...
+
 
 # MAXSYMLINKS of the kernel's include/linux/namei.h: the 41st link is ELOOP.
 MAX_LINKS = 40
@@ -24,7 +32,7 @@ class Resolved:
     links: tuple[str, ...]
 
 
-def resolve(tree: TreeSource, path: str) -> Resolved | None:
+def resolve(tree: Stats, path: str) -> Resolved | None:
     """Where `path` leads, or None as for ENOENT, ENOTDIR and ELOOP.
 
     Absolute links start at the tree's root, `..` above it stays there, and `file/.` or `file/` is not a folder.

@@ -9,18 +9,14 @@ from types import MappingProxyType
 from typing import Any, BinaryIO, Protocol
 
 from slimrun.tree.entry import Entry, Kind, folder, from_row
-from slimrun.tree.resolve import Resolved, resolve
+from slimrun.tree.resolve import Resolved, Stats, resolve
 
 ROOT = folder()
 Row = tuple[Any, ...]
 
 
-class TreeSource(Protocol):
+class TreeSource(Stats, Protocol):
     """What the rest of the program needs of a file system: a container's, an image's, a folder's, a test's dict."""
-
-    def stat(self, path: str) -> Entry | None:
-        """The entry at exactly this path (a link is not followed), or None."""
-        ...
 
     def children(self, path: str) -> tuple[str, ...]:
         """The names in a folder, sorted; () where it is not a folder."""
