@@ -4,9 +4,11 @@
 
 IMAGE (python:3.11 by default, a stand-in of 1 GB or more where .ci/images made it) is pulled before the clock starts. The peers are
 built by the engine's classic builder, or BuildKit where DOCKER_BUILDKIT=1 is set: one with all folders that the loader searches
-(/usr/lib; /lib leads there), one with the multiarch folder alone. They take turns with
-slimrun, ROUNDS times, and each begins when all that was written before is on the disk. Prints medians of seconds, ratios, slimrun's
-peak memory and a second run.
+(/usr/lib; /lib leads there), one with the multiarch folder alone. They take turns with slimrun, ROUNDS times, and each begins when
+all that was written before is on the disk. Prints medians of seconds, ratios, slimrun's peak memory and a second run.
+
+root beside the engine reads layers where they are; `setpriv --bounding-set -sys_admin --inh-caps -sys_admin` before the command
+makes it read archives, as everybody else does.
 """
 
 from __future__ import annotations

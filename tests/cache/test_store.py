@@ -7,13 +7,15 @@ import hashlib
 import io
 import multiprocessing
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from slimrun.cache.store import Cache, writing
-from slimrun.errors import BadArchive, DiskFull, RequirementNotMet
-from slimrun.tree.entry import Extent
+from slimrun.errors import BadArchive, DiskFull, ImageFailed, RequirementNotMet
+from slimrun.tree.entry import Extent, file, link
+from slimrun.tree.tree import Tree
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -157,3 +159,36 @@ def test_a_root_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RequirementNotMet, match=r"set cache\.dir|cannot write"):
         Cache(tmp_path / "file").save("a", "b", 1)
+
+
+def test_a_value_that_points_into_what_is_not_ours(cache: Cache, tmp_path: Path) -> None:
+    """As into an engine's layers: it is looked at, never touched, and the value is absent when it is gone."""
+    theirs = tmp_path / "libz.so"
+    theirs.write_bytes(b"library")
+    os.utime(theirs, (1, 1))
+    found = Tree({"/libz.so": replace(file(b"library"), content=Extent(str(theirs), 0, 7))})
+    cache.save_value("stage", "a", found)
+    assert cache.load_value("stage", "a") == found
+    assert theirs.stat().st_mtime == 1
+    assert not cache.holds(str(theirs))
+    theirs.unlink()
+    assert cache.load_value("stage", "a") is None
+
+
+def test_a_pack_keeps_what_has_the_bytes_of_its_digest(cache: Cache, tmp_path: Path) -> None:
+    theirs = tmp_path / "libz.so"
+    theirs.write_bytes(b"library")
+    entry = replace(file(b"library", mode=0o755, uid=7), content=Extent(str(theirs), 0, 7), inode="/a")
+    with cache.pack("key") as pack:
+        kept = pack.keep("/libz.so", entry)
+        assert pack.keep("/l", link("x")) == link("x")
+    assert replace(kept, content=entry.content) == entry
+    assert kept.read() == b"library"
+    assert isinstance(kept.content, Extent)
+    assert cache.holds(kept.content.file)
+    theirs.write_bytes(b"another")
+    with (
+        pytest.raises(ImageFailed, match=r"libz\.so changed while it was copied to /libz\.so"),
+        cache.pack("key") as pack,
+    ):
+        pack.keep("/libz.so", entry)

@@ -44,6 +44,11 @@ class Between:
             self._listener.listen()
             self.address = f"unix://{path}"
 
+    @property
+    def engine(self) -> str:
+        """The address as DOCKER_HOST has it."""
+        return self.address if self.address.startswith("unix://") else f"tcp://{self.address}"
+
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()
         return self

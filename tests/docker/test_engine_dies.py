@@ -25,12 +25,13 @@ PLACES = ["GET .*/containers/.*/archive", "GET .*/images/.*/get", "POST .*/image
 
 @pytest.mark.parametrize("pattern", PLACES)
 def test_an_engine_that_dies(slimrun: Slimrun, tmp_path: Path, pattern: str) -> None:
-    """Behind TCP, where layers are never read but through the engine."""
+    """Folders are read as archives behind TCP, where layers are never read directly."""
     fresh = slimrun.fresh(tmp_path / "cache")
     words = (HELLO, "--backend", "docker", "--save", tmp_path / "x.tar")
-    with Between(os.environ["DOCKER_HOST"]) as between:
+    path = None if "archive" in pattern else tmp_path / "s"
+    with Between(os.environ["DOCKER_HOST"], path=path) as between:
         stop = between.stop_at(pattern, after=100_000 if pattern.startswith("GET") else 0)
-        env = fresh.environ(DOCKER_HOST=f"tcp://{between.address}")
+        env = fresh.environ(DOCKER_HOST=between.engine)
         with subprocess.Popen(
             fresh.argv(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
         ) as run:
@@ -39,7 +40,7 @@ def test_an_engine_that_dies(slimrun: Slimrun, tmp_path: Path, pattern: str) -> 
             out, err = run.communicate(timeout=60)
         assert run.returncode == 4, out + err
         assert "UNREACHABLE!" in out
-        assert f"at tcp://{between.address}" in out
+        assert f"at {between.engine}" in out
         assert "hint: " in out
         assert "Traceback" not in out + err
         assert "own fault" not in out + err

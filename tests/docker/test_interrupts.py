@@ -80,15 +80,16 @@ def test_while_an_image_is_pulled(slimrun: Slimrun, tmp_path: Path, registry: st
 
 @pytest.mark.parametrize("pattern", ["GET .*/containers/.*/archive", "GET .*/images/.*/get", "POST .*/images/load"])
 def test_while_the_engine_hands_over_or_takes(slimrun: Slimrun, tmp_path: Path, pattern: str) -> None:
-    """Folders of the base build; the runtime's layers; the finished image. Behind TCP: there layers are read through the engine."""
-    with Between(os.environ["DOCKER_HOST"]) as between:
+    """Folders of the base build; the runtime's layers; the finished image. Folders are archives behind TCP alone."""
+    path = None if "archive" in pattern else tmp_path / "s"
+    with Between(os.environ["DOCKER_HOST"], path=path) as between:
         fresh = slimrun.fresh(tmp_path / "cache")
         stop = between.stop_at(pattern, after=100_000 if "load" not in pattern else 0)
         words = (HELLO, "--backend", "docker", "--save", tmp_path / "x.tar")
-        interrupt(fresh, stop.reached.is_set, *words, DOCKER_HOST=f"tcp://{between.address}")
+        interrupt(fresh, stop.reached.is_set, *words, DOCKER_HOST=between.engine)
         assert_nothing_half(fresh, tmp_path / "x.tar")
         between.release()
-        again = fresh(*words, DOCKER_HOST=f"tcp://{between.address}")
+        again = fresh(*words, DOCKER_HOST=between.engine)
         assert again.code == 0, again.text
         assert_nothing_half(fresh)
 
@@ -127,7 +128,7 @@ def test_while_the_engine_answers_nothing_any_more(slimrun: Slimrun, tmp_path: P
             "docker",
             "--config",
             config,
-            DOCKER_HOST=f"tcp://{between.address}",
+            DOCKER_HOST=between.engine,
         )
         assert "[WARNING]: a container that was read from may be left" in out
         assert "hint: `slimrun clean` removes it once the engine answers" in out

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from contextlib import ExitStack
 from dataclasses import replace
+from struct import pack
 from typing import TYPE_CHECKING
 
 import pytest
 
 from slimrun.backend.daemon import DockerBackend
+from slimrun.backend.docker_image import DockerImage
 from slimrun.backend.host import Host
 from slimrun.backend.storage import open_overlay
 from slimrun.cache.store import Cache
@@ -90,7 +93,7 @@ def test_the_same_as_through_the_engine(image: str, tmp_path: Path) -> None:
     with ExitStack() as stack:
         for name, path in (("layers", tmp_path / "s"), ("archives", None)):
             between = stack.enter_context(Between(os.environ["DOCKER_HOST"], path=path))
-            engine = backend(tmp_path / name, between.address if path else f"tcp://{between.address}")
+            engine = backend(tmp_path / name, between.engine)
             stack.callback(engine.close)
             pulled = replace(engine.resolve_image(image), manifest=f"sha256:{64 * '0'}")
             source = engine.open_image(pulled)
@@ -135,18 +138,32 @@ def test_what_is_never_read_directly(image: str, change: dict[str, object], host
     assert open_overlay({key: facts[key] for key in facts if key != "GraphDriver"}, Host(host, "a test")) is None
 
 
-def test_a_layer_that_is_gone_is_asked_of_the_engine(image: str, tmp_path: Path) -> None:
-    """As after `docker image rm` by somebody else, and for what is marked as lying elsewhere."""
-    engine = backend(tmp_path, os.environ["DOCKER_HOST"])
-    facts = inspect(image)
-    missing = open_overlay(facts, engine.engine.host)
-    assert missing is not None
-    source = engine.open_image(engine.resolve_image(image))
-    missing._layers = (f"/nowhere/overlay2/{64 * 'a'}/diff",)
-    source._overlay = missing  # type: ignore[attr-defined]
+@pytest.mark.parametrize(
+    ("mark", "value"),
+    [
+        ("", b""),
+        ("trusted.overlay.redirect", b"/elsewhere"),
+        ("trusted.overlay.metacopy", b"x"),
+        ("security.capability", pack("<6I", 0x03000001, 1 << 10, 0, 0, 0, 1000)),
+    ],
+    ids=["gone", "moved", "bytes elsewhere", "capability of a namespace"],
+)
+def test_what_a_layer_does_not_tell_is_asked_of_the_engine(image: str, tmp_path: Path, mark: str, value: bytes) -> None:
+    """Gone as after somebody's `docker image rm`, or marked as what no archive tells of."""
+    layer = tmp_path / "overlay2" / (64 * "a") / "diff"
+    (layer / "t/dir").mkdir(parents=True)
+    (layer / "t/dir/x").write_text("not the image's")
+    engine = backend(tmp_path / "cache", os.environ["DOCKER_HOST"])
+    driver = {"Name": "overlay2", "Data": {"UpperDir": str(layer)}}
+    source = DockerImage(engine, engine.resolve_image(image), inspect(image) | {"GraphDriver": driver})
     try:
-        assert source.tree(["/t/dir"])["/t/dir/x"].mode == 0o600
-        assert source.target("/t/to-dir") == "/t/dir"
+        if mark:
+            os.setxattr(layer / "t/dir" / ("x" if "redirect" not in mark else ""), mark, value)
+        else:
+            assert source.target("/t/to-dir") is None, "the layer that is read has no such link"
+            shutil.rmtree(layer / "t/dir")
+        found = source.tree(["/t/dir"])["/t/dir/x"]
+        assert (found.mode, found.read()) == (0o600, b"dir/x\n")
     finally:
         engine.close()
 

@@ -19,7 +19,8 @@ from slimrun.elf.facts import Facts
 from slimrun.elf.model import Closure
 from slimrun.prune.pruned import Pruned
 from slimrun.prune.strip import strip
-from slimrun.prune.stripping import strip_layers
+from slimrun.prune.stripping import own_bytes, strip_layers
+from slimrun.tree.entry import Extent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,3 +108,21 @@ def test_names_of_one_file_stay_one_file(fat: bytes, stripped: Callable[..., dic
 def test_nothing_to_strip(stripped: Callable[..., dict[str, Tree]]) -> None:
     made = tree({"/a": b"text", "/b": b"\x7fELF but not really"})
     assert stripped(python=made)["python"] == made
+
+
+def test_what_is_kept_is_in_the_cache(tmp_path: Path) -> None:
+    """Also a file that nothing was stripped of, and that a supply has elsewhere."""
+    theirs, cache = tmp_path / "theirs", Cache(tmp_path / "cache")
+    theirs.write_bytes(b"text")
+    made = tree({"/lib/text": b"text", "/lib/inline": b"inline", "/lib/l.so": "symlink text"})
+    made = made.map(
+        lambda path, entry: replace(entry, content=Extent(str(theirs), 0, 4)) if path == "/lib/text" else entry
+    )
+    pruned = Pruned(
+        layers=(("python", made),), whys=(), removed=(), roots=(), closure=Closure(), interpreter=INTERPRETER
+    )
+    with cache.pack("key") as pack:
+        found = dict(own_bytes(pruned, pack, cache.holds).layers)["python"]
+    theirs.unlink()
+    assert found.dump() == made.dump()
+    assert (found.read("/lib/text"), found.read("/lib/inline")) == (b"text", b"inline")

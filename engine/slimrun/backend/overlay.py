@@ -108,17 +108,18 @@ def _merged(folders: Sequence[str]) -> dict[str, tuple[str, ...]]:
     for folder in folders:
         if not S_ISDIR(os.lstat(folder).st_mode):  # all but the first are folders, and the first may be anything
             break
-        for item in os.scandir(folder):
-            if item.name in hidden:
-                continue
-            if item.is_dir(follow_symlinks=False):
-                found.setdefault(item.name, []).append(item.path)
-                if _is_opaque(item.path):
+        with os.scandir(folder) as items:
+            for item in items:
+                if item.name in hidden:
+                    continue
+                if item.is_dir(follow_symlinks=False):
+                    found.setdefault(item.name, []).append(item.path)
+                    if _is_opaque(item.path):
+                        hidden.add(item.name)
+                else:
                     hidden.add(item.name)
-            else:
-                hidden.add(item.name)
-                if item.name not in found and not _is_whiteout(item):
-                    found[item.name] = [item.path]
+                    if item.name not in found and not _is_whiteout(item):
+                        found[item.name] = [item.path]
     return {name: tuple(found[name]) for name in sorted(found)}
 
 
