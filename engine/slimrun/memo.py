@@ -24,7 +24,7 @@ class Memo:
         self._facts: Facts | None = None
 
     def facts(self, shelf: Shelf) -> Facts:
-        """What is known of ELF files, each content read once, and kept on the shelf."""
+        """What is known of ELF files, each content read once; the shelf keeps what is costly to read."""
         from slimrun.elf.facts import Facts
 
         with self._lock:

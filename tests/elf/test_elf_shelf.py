@@ -30,17 +30,6 @@ def unread(*_: Any) -> Any:
     pytest.fail("it was read again")
 
 
-def test_facts_off_the_shelf_are_those_that_were_read(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = Facts()
-    first = Facts(cache)
-    for facts in (expected, first):
-        assert facts.facts("/x", LIBRARY) is not None
-    monkeypatch.setattr(module, "_info", unread)
-    monkeypatch.setattr(module, "_symbols", unread)
-    again = Facts(Cache(cache.root))
-    assert again.facts("/other", LIBRARY) == expected.facts("/x", LIBRARY)
-
-
 def test_symbols_and_banners_too(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     text = file(b"\x7fELF" + b"GNU C Library (Debian GLIBC 2.36-9) stable release version 2.36.\n" + bytes(99))
     found = Facts(cache).symbols("/x", LIBRARY), Facts(cache).banner(text)
@@ -51,28 +40,30 @@ def test_symbols_and_banners_too(cache: Cache, monkeypatch: pytest.MonkeyPatch) 
     assert found == (Facts(cache).symbols("/y", LIBRARY), Facts(cache).banner(text))
 
 
-def test_what_is_no_sound_elf_is_not_kept(cache: Cache) -> None:
+def test_headers_and_what_is_no_sound_elf_are_not_kept(cache: Cache) -> None:
+    assert Facts(cache).facts("/x", LIBRARY) == Facts().facts("/x", LIBRARY)
     assert Facts(cache).facts("/x", file(b"text" * 99)) is None
-    with pytest.raises(BadElf, match="/x"):
-        Facts(cache).facts("/x", file(b"\x7fELF" + b"\xff" * 99))
+    for read in (Facts(cache).facts, Facts(cache).symbols):
+        with pytest.raises(BadElf, match="/x"):
+            read("/x", file(b"\x7fELF" + b"\xff" * 99))
     assert Facts(cache).facts("/x", Entry(kind=Kind.DIR)) is None
     assert not (cache.root / "values").exists()
 
 
 def test_damage_and_another_revision_are_read_again(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = Facts(cache).facts("/x", LIBRARY)
-    (kept,) = (cache.root / "values/elf-elfinfo").iterdir()
+    expected = Facts(cache).symbols("/x", LIBRARY)
+    (kept,) = (cache.root / "values/elf-symbols").iterdir()
     kept.write_bytes(b"damaged")
-    assert Facts(cache).facts("/x", LIBRARY) == expected
-    cache.save_value("elf-elfinfo", kept.name, ("something", "else"))
-    assert Facts(cache).facts("/x", LIBRARY) == expected
+    assert Facts(cache).symbols("/x", LIBRARY) == expected
+    cache.save_value("elf-symbols", kept.name, ("something", "else"))
+    assert Facts(cache).symbols("/x", LIBRARY) == expected
     monkeypatch.setattr(module, "REVISION", module.REVISION + 1)
-    assert Facts(cache).facts("/x", LIBRARY) == expected
-    assert len(list((cache.root / "values/elf-elfinfo").iterdir())) == 2
+    assert Facts(cache).symbols("/x", LIBRARY) == expected
+    assert len(list((cache.root / "values/elf-symbols").iterdir())) == 2
 
 
 def test_without_reading_pyelftools_is_not_loaded(cache: Cache) -> None:
-    Facts(cache).facts("/x", LIBRARY)
+    Facts(cache).symbols("/x", LIBRARY)
     text = f"""
 import sys
 from slimrun.cache.store import Cache
@@ -80,7 +71,7 @@ from slimrun.elf.facts import Facts
 from slimrun.tree.entry import file
 from pathlib import Path
 data = bytes.fromhex({LIBRARY.read().hex()!r})
-print(Facts(Cache(Path({str(cache.root)!r}))).facts("/x", file(data)).soname, "elftools" in sys.modules)
+print(type(Facts(Cache(Path({str(cache.root)!r}))).symbols("/x", file(data))).__name__, "elftools" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
-    assert done.stdout == "libx.so.1 False\n"
+    assert done.stdout == "Symbols False\n"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from slimrun.tree.stream import Stream
 from slimrun.tree.tree import ROOT, Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     Put = Callable[[BinaryIO], Entry]
 
@@ -72,11 +73,13 @@ class Overlay:
         with _asking():  # but not what `put` says of where it writes
             found = {folder + path.removeprefix(real): item for path, item in self._walk(real)} if real else {}
         entries = {path: entry for path, (_, entry) in found.items() if not skip(path)}
-        buffer = memoryview(bytearray(_PIECE))
-        for path, entry in entries.items():
-            if entry.kind is Kind.FILE:
-                kept = _taken(found[path][0], put) if put else _left(found[path][0], buffer)
-                entries[path] = replace(entry, size=kept.size, digest=kept.digest, content=kept.content)
+        files = {path: found[path][0] for path, entry in entries.items() if entry.kind is Kind.FILE}
+        if put is None:
+            bytes_of = _left(files, {path: entries[path].size for path in files})
+        else:
+            bytes_of = {path: _taken(place, put) for path, place in files.items()}
+        for path, kept in bytes_of.items():
+            entries[path] = replace(entries[path], size=kept.size, digest=kept.digest, content=kept.content)
         return own_names(Tree(entries))
 
     def _walk(self, path: str) -> Iterator[tuple[str, tuple[str, Entry]]]:
@@ -180,7 +183,28 @@ def _taken(place: str, put: Put) -> Entry:
         return put(cast("BinaryIO", stream))
 
 
-def _left(place: str, buffer: memoryview) -> Entry:
+def _left(places: Mapping[str, str], sizes: Mapping[str, int]) -> dict[str, Entry]:
+    """The entries of files that stay where they are, read by two threads: hashing lets go of the interpreter's lock.
+
+    For small files it does so too often, and they are one thread's alone.
+    """
+    largest_first = iter(sorted((path for path in places if sizes[path] > _PIECE), key=sizes.__getitem__, reverse=True))
+    found: dict[str, Entry] = {}
+
+    def read(paths: Iterable[str]) -> None:
+        buffer = memoryview(bytearray(_PIECE))
+        for path in paths:
+            found[path] = _hashed(places[path], buffer)
+
+    with ThreadPoolExecutor(1) as beside:
+        other = beside.submit(read, largest_first)
+        read(path for path in places if sizes[path] <= _PIECE)
+        read(largest_first)
+        other.result()
+    return found
+
+
+def _hashed(place: str, buffer: memoryview) -> Entry:
     """The entry of a file that stays where it is; `buffer` is what it is read through."""
     total, size = hashlib.sha256(), 0
     with _asking():

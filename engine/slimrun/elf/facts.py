@@ -1,4 +1,4 @@
-"""Each content read once: a memo of facts by digest, and a shelf that keeps them from run to run."""
+"""Each content read once: a memo of facts by digest, and a shelf that keeps the costly ones from run to run."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from slimrun import __version__
 from slimrun.elf import ldcache
 from slimrun.elf.banner import Banner, banner_of
 from slimrun.elf.image import MAGIC
-from slimrun.elf.info import ElfInfo, Symbols
+from slimrun.elf.info import Symbols
 from slimrun.errors import BadElf
 from slimrun.tree.entry import Extent, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from slimrun.elf.info import ElfInfo
     from slimrun.tree.entry import Entry
 
     _T = TypeVar("_T")
@@ -37,9 +38,9 @@ class Shelf(Protocol):
 
 
 class Facts:
-    """A memo for one run, handed from caller to callee; what sound ELF files say goes onto the shelf, too, where there is one.
+    """A memo for one run, handed from caller to callee; symbols and banners go onto the shelf, too, where there is one.
 
-    Most of a run's time with ELF files would go into reading the same CPython and its libraries as the run before.
+    Headers and dynamic tables do not: reading them again takes no longer than a record of the cache does.
     """
 
     def __init__(self, shelf: Shelf | None = None) -> None:
@@ -102,24 +103,23 @@ class Facts:
         if not _begins_as_elf(entry):
             return None
         try:
-            return self._kept(ElfInfo, entry, lambda: _info(path, entry))
+            return _info(path, entry)
         except BadElf as error:
             return error
 
     def _kept(self, kind: type, entry: Entry, read: Callable[[], _T]) -> _T:
-        """A fact of this kind off the shelf, else what reading gives, which may be none."""
+        """A fact of this kind off the shelf, else what reading gives."""
         if self._shelf is None:
             return read()
         word, key = f"elf-{kind.__name__.lower()}", f"{entry.digest}-{__version__}-{REVISION}"
         value: Any = self._shelf.load_value(word, key)
         if not isinstance(value, kind):
             value = read()
-            if value is not None:
-                self._shelf.save_value(word, key, value)
+            self._shelf.save_value(word, key, value)
         return cast("_T", value)
 
 
-# The readers are loaded when a file has to be read: pyelftools takes longer than all facts of an image off the shelf.
+# The readers are loaded when a file has to be read: a run in which all is cached does without pyelftools.
 
 
 def _info(path: str, entry: Entry) -> ElfInfo | None:

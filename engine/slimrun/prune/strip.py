@@ -120,7 +120,9 @@ def _join(
     rows.append(Section(len(texts), SHT_STRTAB, 0, 0, mapped, len(texts) + len(NAME) + 1, 0, 0, 1, 0))
     texts += NAME.encode() + b"\0"
     table = -(-(mapped + len(texts)) // ALIGN) * ALIGN
-    out = bytearray((data[:mapped] + texts).ljust(table, b"\0"))
+    out = bytearray(memoryview(data)[:mapped])
+    out += texts
+    out += bytes(table - len(out))
     for row in rows:
         out += layout.record.pack(*row)
     layout.offset.pack_into(out, layout.offset_at, table)
