@@ -172,8 +172,11 @@ def test_an_extent_is_a_file_of_its_own(tmp_path: Path) -> None:
     with Extent(str(tmp_path / "pack"), 13, 100).open() as stream:
         assert stream.read() == b"|after", "the host file ends first"
     assert (extent.head(3), extent.head(100)) == (b"ins", b"inside")
+    assert b"".join(extent.pieces()) == b"inside"
+    with pytest.raises(BytesGone, match="pack ends inside"):
+        list(Extent(str(tmp_path / "pack"), 13, 100).pieces())
     assert Inline(b"x").open().read() == b"x"
     (tmp_path / "pack").unlink()
-    for read in (extent.open, lambda: extent.head(1)):
+    for read in (extent.open, lambda: extent.head(1), lambda: list(extent.pieces())):
         with pytest.raises(BytesGone, match="pack is gone"):
             read()

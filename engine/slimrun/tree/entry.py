@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+_PIECE = 1 << 17
+_AGAIN = "run again: what is gone is made anew"
+
+
 class Kind(StrEnum):
     """What a path is; the values are the words of `dump()`."""
 
@@ -38,6 +42,10 @@ class Inline:
         """A seekable reader over the bytes."""
         return io.BytesIO(self.data)
 
+    def pieces(self) -> Iterator[bytes]:
+        """All bytes, in one piece."""
+        yield self.data
+
 
 @dataclass(frozen=True, slots=True)
 class Extent:
@@ -54,11 +62,25 @@ class Extent:
         return io.BufferedReader(_Window(raw, self.offset, self.size))
 
     def head(self, count: int) -> bytes:
-        """The first bytes, by one system call: opening a reader costs more than this for files that are not read on."""
+        """The first bytes, without a reader: opening one costs more than this where a file is not read on."""
+        return b"".join(self._pieces(min(count, self.size)))
+
+    def pieces(self) -> Iterator[bytes]:
+        """All bytes in pieces; raises BytesGone where the host file is, or ends early."""
+        return self._pieces(self.size)
+
+    def _pieces(self, left: int) -> Iterator[bytes]:
         with _there(self.file):
             number = os.open(self.file, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            return os.pread(number, min(count, self.size), self.offset)
+            at = self.offset
+            while left:
+                piece = os.pread(number, min(left, _PIECE), at)
+                if not piece:
+                    msg = f"{self.file} ends inside what an earlier result points into"
+                    raise BytesGone(msg, hint=_AGAIN)
+                at, left = at + len(piece), left - len(piece)
+                yield piece
         finally:
             os.close(number)
 
@@ -69,7 +91,7 @@ def _there(file: str) -> Iterator[None]:
         yield
     except (FileNotFoundError, NotADirectoryError) as error:
         msg = f"{file} is gone, which an earlier result points into"
-        raise BytesGone(msg, hint="run again: what is gone is made anew") from error
+        raise BytesGone(msg, hint=_AGAIN) from error
 
 
 class _Window(Stream):
@@ -130,15 +152,21 @@ class Entry:
 
     def open(self) -> BinaryIO:
         """A seekable reader over a file's bytes."""
-        if self.content is None:
-            msg = f"a {self.kind} has no bytes"
-            raise TypeError(msg)
-        return self.content.open()
+        return self._bytes().open()
+
+    def pieces(self) -> Iterator[bytes]:
+        """A file's bytes in pieces, as many as `size` says."""
+        return self._bytes().pieces()
 
     def read(self) -> bytes:
         """All bytes of a file."""
-        with self.open() as stream:
-            return stream.read()
+        return b"".join(self.pieces())
+
+    def _bytes(self) -> Content:
+        if self.content is None:
+            msg = f"a {self.kind} has no bytes"
+            raise TypeError(msg)
+        return self.content
 
     def row(self) -> tuple[Any, ...]:
         """The fields as plain values, for pickles: a tenth of the time of a dataclass's own."""
