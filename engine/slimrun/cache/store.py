@@ -21,7 +21,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import mkstemp
 from typing import IO, TYPE_CHECKING, Any
 
 from slimrun.cache import values
@@ -54,21 +54,21 @@ class Cache:
     @contextmanager
     def new_blob(self, *, expected: str = "", what: str = "") -> Iterator[Blob]:
         """A writer whose bytes become a blob when the block ends; with `expected`, another digest is BadArchive."""
-        with self._staged("blobs/sha256") as stream:
+        with self._staged() as (stream, staged):
             blob = Blob(self, stream)
             yield blob
             if expected and blob.digest != expected:
                 msg = f"{what or 'a download'} has sha256 {blob.digest}, expected {expected}"
                 raise BadArchive(msg, hint="run again; if it stays, the source was changed after it was pinned")
-            self._publish(stream, self.blob_path(blob.digest))
+            self._publish(stream, staged, self.blob_path(blob.digest))
 
     @contextmanager
     def pack(self, key: str) -> Iterator[Pack]:
         """A writer for the bytes of many files, which are readable under its entries once the block has ended."""
         final = self.root / "packs" / _checked(key)
-        with self._staged("packs") as stream:
+        with self._staged() as (stream, staged):
             yield Pack(stream, final)
-            self._publish(stream, final)
+            self._publish(stream, staged, final)
 
     def load(self, kind: str, key: str) -> Any:
         """The JSON value recorded under this kind and key, or None; a damaged record counts as absent."""
@@ -84,10 +84,11 @@ class Cache:
 
     def save(self, kind: str, key: str, value: object) -> Path:
         """Record a JSON value under this kind and key, replacing what was there; answers with the record's file."""
-        with self._staged(f"records/{_checked(kind)}") as stream:
+        final = self._record(kind, key)
+        with self._staged() as (stream, staged):
             stream.write(json.dumps(value, separators=(",", ":"), sort_keys=True).encode())
-            self._publish(stream, self._record(kind, key))
-        return self._record(kind, key)
+            self._publish(stream, staged, final)
+        return final
 
     def load_value(self, kind: str, key: str) -> Any:
         """The value that `save_value` kept, or None; damaged, or with bytes that are gone, it counts as absent."""
@@ -100,9 +101,10 @@ class Cache:
 
     def save_value(self, kind: str, key: str, value: object) -> None:
         """Keep a value of slimrun's own types (dataclasses, tuples, trees) under this kind and key."""
-        with self._staged(f"values/{_checked(kind)}") as stream:
+        final = self._value(kind, key)
+        with self._staged() as (stream, staged):
             stream.write(values.dumps(value))
-            self._publish(stream, self._value(kind, key))
+            self._publish(stream, staged, final)
 
     def forget(self, kind: str, key: str) -> None:
         """Remove a record, if it is there."""
@@ -167,20 +169,28 @@ class Cache:
         return all(_used(Path(file)) if self.holds(file) else os.access(file, os.R_OK) for file in files)
 
     @contextmanager
-    def _staged(self, name: str) -> Iterator[IO[bytes]]:
-        self._folder(name)
+    def _staged(self) -> Iterator[tuple[IO[bytes], Path]]:
+        """A file to write, and its name until `_publish` gives it its own. Folders are there already but for the first time."""
         with writing(self.root):
-            stream = NamedTemporaryFile(dir=self.scratch(), delete=False)  # noqa: SIM115 (renamed or removed below)
             try:
-                with stream:
-                    yield stream
-            finally:
-                Path(stream.name).unlink(missing_ok=True)
+                number, name = mkstemp(dir=self.root / "staging")
+            except FileNotFoundError:
+                number, name = mkstemp(dir=self.scratch())
+            try:
+                with os.fdopen(number, "wb") as stream:
+                    yield stream, Path(name)
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise
 
-    def _publish(self, stream: IO[bytes], final: Path) -> None:
+    def _publish(self, stream: IO[bytes], staged: Path, final: Path) -> None:
         stream.flush()
         os.fchmod(stream.fileno(), 0o644)
-        Path(stream.name).rename(final)
+        try:
+            staged.rename(final)
+        except FileNotFoundError:
+            final.parent.mkdir(parents=True, exist_ok=True)
+            staged.rename(final)
 
 
 @contextmanager
