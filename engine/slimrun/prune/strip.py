@@ -75,9 +75,9 @@ def _same_mapping(data: bytes, stripped: bytes) -> bool:
     images = [Image(io.BytesIO(each), "the file") for each in (data, stripped)]
     header = 64 if images[0].bits == 64 else 52
     return images[0].segments == images[1].segments and all(
-        data[max(header, part.offset) : part.offset + part.filesz]
-        == stripped[max(header, part.offset) : part.offset + part.filesz]
+        stripped.startswith(data[max(header, part.offset) : part.offset + part.filesz], max(header, part.offset))
         for part in images[0].segments
+        if part.offset + part.filesz > header
     )
 
 
@@ -120,14 +120,12 @@ def _join(
     rows.append(Section(len(texts), SHT_STRTAB, 0, 0, mapped, len(texts) + len(NAME) + 1, 0, 0, 1, 0))
     texts += NAME.encode() + b"\0"
     table = -(-(mapped + len(texts)) // ALIGN) * ALIGN
-    out = bytearray(memoryview(data)[:mapped])
-    out += texts
-    out += bytes(table - len(out))
-    for row in rows:
-        out += layout.record.pack(*row)
-    layout.offset.pack_into(out, layout.offset_at, table)
-    counts.pack_into(out, layout.counts_at, layout.record.size, len(rows), len(rows) - 1)
-    return bytes(out)
+    header = bytearray(data[: layout.counts_at + counts.size])
+    layout.offset.pack_into(header, layout.offset_at, table)
+    counts.pack_into(header, layout.counts_at, layout.record.size, len(rows), len(rows) - 1)
+    gap = bytes(table - mapped - len(texts))
+    body = memoryview(data)[len(header) : mapped]  # most of the file, which this way is copied once
+    return b"".join((header, body, texts, gap, *(layout.record.pack(*row) for row in rows)))
 
 
 def _renumbered(section: Section, kept: list[Section | None]) -> Section:
