@@ -155,9 +155,13 @@ class Cache:
         Those of ours are used by asking; what lies in an engine's layers is only looked at.
         """
         files: set[str] = set()
+        known: set[int] = set()  # reasons share their tails
         todo = [value]
         while todo:
             item = todo.pop()
+            if id(item) in known:
+                continue
+            known.add(id(item))
             if isinstance(item, Tree):
                 files.update(entry.content.file for _, entry in item.files() if isinstance(entry.content, Extent))
             elif isinstance(item, tuple):

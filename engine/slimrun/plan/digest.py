@@ -1,9 +1,8 @@
-"""What identifies a value: the sha256 of canonical JSON, the same on every machine and under every hash seed."""
+"""What identifies a value: the sha256 of a canonical text, the same on every machine and under every hash seed."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Set
 from dataclasses import fields, is_dataclass
 from enum import Enum
@@ -21,17 +20,17 @@ def digest_of(value: object, *, places: bool = True) -> str:
 
     Without `places` it says nothing of where in a file things stand.
     """
-    text = json.dumps(_plain(value, {}, {}, places), separators=(",", ":"), sort_keys=True)
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+    return _sha256(_plain(value, {}, {}, places))
 
 
 def _plain(value: object, memo: dict[int, str], names: dict[type, tuple[str, ...]], places: bool) -> Any:
-    if type(value) in names:  # most of what there is; the cases below would find out slowly that it is a dataclass
+    kind = type(value)  # most of what there is, which the cases below would find out slowly
+    if kind is str or value is None:
+        return value
+    if kind in names:
         return _record(value, memo, names, places)
     match value:
-        case str() if not isinstance(value, Enum):
-            return value
-        case None | bool() | int() | float():
+        case str() | bool() | int() | float() if not isinstance(value, Enum):
             return value
         case tuple() | list():
             return [_plain(item, memo, names, places) for item in value]
@@ -63,6 +62,10 @@ def _record(value: object, memo: dict[int, str], names: dict[type, tuple[str, ..
     if id(value) not in memo:
         kind = type(value)
         parts = [_plain(getattr(value, name), memo, names, places) for name in names[kind]]
-        text = json.dumps([kind.__name__, *parts], separators=(",", ":"))
-        memo[id(value)] = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+        memo[id(value)] = _sha256([kind.__name__, *parts])
     return memo[id(value)]
+
+
+def _sha256(plain: Any) -> str:
+    """The digest of lists of scalars as Python writes them, escaped, so that no release of Unicode has a say."""
+    return hashlib.sha256(ascii(plain).encode()).hexdigest()

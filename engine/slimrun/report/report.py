@@ -109,6 +109,7 @@ def make_report(
 
 def to_json(report: Report) -> dict[str, Any]:
     """The report as plain values, sorted; `why` runs from the nearest step to the recipe's line."""
+    chains = _Chains()
     return {
         "version": VERSION,
         "slimrun": __version__,
@@ -134,11 +135,11 @@ def to_json(report: Report) -> dict[str, Any]:
                 "size": item.size,
                 "sha256": item.sha256,
                 "layer": item.layer,
-                "why": _chain(item.why),
+                "why": chains.of(item.why),
             }
             for item in report.files
         ],
-        "removed": [{"path": item.path, "size": item.size, "why": _chain(item.why)} for item in report.removed],
+        "removed": [{"path": item.path, "size": item.size, "why": chains.of(item.why)} for item in report.removed],
         "checks": [
             {
                 "name": item.name,
@@ -168,5 +169,16 @@ def _glibc(family: FamilyDecision) -> dict[str, Any]:
     }
 
 
-def _chain(why: Why) -> list[dict[str, str]]:
-    return [{"rule": step.rule, "text": step.text, "where": str(step.where or "")} for step in why.chain()]
+class _Chains:
+    """Reasons as lists of steps; those that share their tails share the steps' values, too."""
+
+    def __init__(self) -> None:
+        self._steps: dict[int, dict[str, str]] = {}
+
+    def of(self, why: Why) -> list[dict[str, str]]:
+        return [self._step(step) for step in why.chain()]
+
+    def _step(self, step: Why) -> dict[str, str]:
+        if id(step) not in self._steps:
+            self._steps[id(step)] = {"rule": step.rule, "text": step.text, "where": str(step.where or "")}
+        return self._steps[id(step)]
