@@ -83,13 +83,14 @@ class Overlay:
         return own_names(Tree(entries))
 
     def _walk(self, path: str) -> Iterator[tuple[str, tuple[str, Entry]]]:
-        place = self._place(path)
-        entry = _entry(place) if place else None
-        if entry is not None:
-            yield path, (place, entry)
-            if entry.kind is Kind.DIR:
-                for name in self._names(path):
-                    yield from self._walk(join(path, name))
+        todo = [(path, self._place(path))]
+        while todo:
+            path, place = todo.pop()
+            entry = _entry(place) if place else None
+            if entry is not None:
+                yield path, (place, entry)
+                if entry.kind is Kind.DIR:
+                    todo += [(join(path, name), places[0]) for name, places in self._names(path).items()]
 
     def _place(self, path: str) -> str:
         folder, _, name = path.rpartition("/")
