@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import gc
 import os
 import signal
 import sys
@@ -39,11 +40,14 @@ commands:
 configuration is invalid, 4 engine or registry unreachable, 5 bad command line, 6 differences found (--check --exit-code),
 130 interrupted, 143 terminated.
 """
+# Values here hold no cycles, and going through all of them in search of some takes longer than many a stage.
+_OBJECTS = 200_000
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one command and exit with its code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    gc.set_threshold(_OBJECTS)
     sys.exit(_guarded(words))
 
 
