@@ -255,11 +255,11 @@ def verify(given: Given, context: Context) -> Verified:
     checks += (provenance(given.assembled, given.pruned), *policy_checks(given.assembled, step.rules))
     raise_failed(checks)
     finished = given.assembled.finished(given.tags)
-    with ThreadPoolExecutor(1) as beside:  # most of the time is the engine's, loading and running
-        epoch = context.settings.epoch or 0
-        proved = beside.submit(layers_as_checked, given.assembled, given.pruned, context.cache, epoch=epoch)
+    with ThreadPoolExecutor(1) as beside:  # most of the time is the engine's: it loads with all hands, and runs with one
         image = backend.load(finished)
         try:
+            epoch = context.settings.epoch or 0
+            proved = beside.submit(layers_as_checked, given.assembled, given.pruned, context.cache, epoch=epoch)
             checks += run_checks(image, given.assembled, given.pruned, step, backend, context.deadline)
             if context.deadline:
                 context.deadline.check()
