@@ -255,7 +255,7 @@ def verify(given: Given, context: Context) -> Verified:
     checks += (provenance(given.assembled, given.pruned), *policy_checks(given.assembled, step.rules))
     raise_failed(checks)
     finished = given.assembled.finished(given.tags)
-    with ThreadPoolExecutor(1) as beside:  # most of the time is the engine's: it loads with all hands, and runs with one
+    with ThreadPoolExecutor(1) as beside:  # an engine loads with all hands, and runs with one
         image = backend.load(finished)
         try:
             epoch = context.settings.epoch or 0

@@ -181,6 +181,7 @@ def test_a_pack_keeps_what_has_the_bytes_of_its_digest(cache: Cache, tmp_path: P
     entry = replace(file(b"library", mode=0o755, uid=7), content=Extent(str(theirs), 0, 7), inode="/a")
     with cache.pack("key") as pack:
         kept = pack.keep("/libz.so", entry)
+        assert pack.keep("/libz.so", replace(entry, digest="")).digest == entry.digest, "nobody had read it"
         assert pack.keep("/l", link("x")) == link("x")
     assert replace(kept, content=entry.content) == entry
     assert kept.read() == b"library"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from slimrun.elf.banner import Banner, banner_of
@@ -12,8 +14,11 @@ from slimrun.elf.linker import Linker
 from slimrun.elf.tokens import expand, folders
 from slimrun.elf.versions import Outcome, Verdict, compare
 from slimrun.elf.view import View, land, lead, place
-from slimrun.tree.entry import Entry, file, folder, link
+from slimrun.tree.entry import Entry, Extent, Kind, file, folder, link
 from slimrun.tree.tree import Tree
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DEBIAN = Linker(
     interp="/lib64/ld-linux-x86-64.so.2",
@@ -204,6 +209,16 @@ def test_landing_before_the_target_exists() -> None:
     assert land(view, "/lib/x") == "/usr/lib/x"
     assert land(view, "/a/../lib/./x") == "/usr/lib/x"
     assert land(view, "/loop").endswith("/loop")
+
+
+def test_a_view_takes_unread_bytes_for_what_they_are(tmp_path: Path) -> None:
+    (tmp_path / "layer").write_bytes(b"libraryanother")
+    same, other = (Entry(kind=Kind.FILE, size=7, content=Extent(str(tmp_path / "layer"), at, 7)) for at in (0, 7))
+    view = View(Tree({"/a": LIB}))
+    assert not view.put("/a", same)
+    assert view.put("/a", other)
+    assert not view.put("/a", other)
+    assert view.put("/b", same)
 
 
 def test_view_is_a_tree_of_its_own() -> None:

@@ -13,7 +13,7 @@ from slimrun.cache.store import Cache
 from slimrun.prune import stripped as module
 from slimrun.prune.strip import strip
 from slimrun.prune.stripped import stripped
-from slimrun.tree.entry import file
+from slimrun.tree.entry import Entry, Extent, Kind, file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +34,16 @@ def test_it_is_what_stripping_gives(cache: Cache, monkeypatch: pytest.MonkeyPatc
     assert made.read() == FAT[:-1]
     assert (made.mode, made.uid, made.size) == (0o755, 3, len(FAT) - 1)
     assert made.digest == file(FAT[:-1]).digest
+
+
+def test_what_nobody_has_read_gets_its_digest(cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "layer").write_bytes(FAT)
+    left = Entry(kind=Kind.FILE, size=len(FAT), content=Extent(str(tmp_path / "layer"), 0, len(FAT)))
+    monkeypatch.setattr(module, "strip", lambda _: None)
+    assert stripped(left, cache) == left.known()
+    monkeypatch.setattr(module, "strip", lambda data: data[:-1])
+    made = stripped(left, Cache(tmp_path / "other"))
+    assert (made.digest, made.read()) == (file(FAT[:-1]).digest, FAT[:-1])
 
 
 def test_it_is_done_once_for_any_name_and_owner(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:

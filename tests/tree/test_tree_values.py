@@ -180,3 +180,18 @@ def test_an_extent_is_a_file_of_its_own(tmp_path: Path) -> None:
     for read in (extent.open, lambda: extent.head(1), lambda: list(extent.pieces())):
         with pytest.raises(BytesGone, match="pack is gone"):
             read()
+
+
+def test_what_nobody_has_read(tmp_path: Path) -> None:
+    """Unread files are told apart by where they lie, and by their bytes where these are compared."""
+    (tmp_path / "layer").write_bytes(b"one two one ")
+    one, two, same = (Entry(kind=Kind.FILE, size=4, content=Extent(str(tmp_path / "layer"), at, 4)) for at in (0, 4, 8))
+    read = file(b"one ")
+    assert len({each.identity for each in (one, two, same, read)}) == 4
+    assert [one.same_bytes(each) for each in (one, two, same, read)] == [True, False, True, True]
+    assert (read.same_bytes(two), read.same_bytes(file(b"one")), link("x").same_bytes(folder())) == (False, False, True)
+    assert (one.known().digest, one.known().identity) == (read.digest, read.digest)
+    assert one.known().content == one.content
+    assert (read.known(), link("x").known(), link("x").identity) == (read, link("x"), "")
+    assert len({Tree({"/a": each}).digest() for each in (one, two, same, one.known())}) == 4
+    assert pickle.loads(pickle.dumps(Tree({"/a": one}))) == Tree({"/a": one})

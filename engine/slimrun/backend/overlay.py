@@ -6,10 +6,8 @@ directories"), and never written. An engine would pack all that it hands over in
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -23,14 +21,13 @@ from slimrun.tree.stream import Stream
 from slimrun.tree.tree import ROOT, Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     Put = Callable[[BinaryIO], Entry]
 
 _OPAQUE = "trusted.overlay.opaque"
 # Marks of what lies elsewhere: names that were moved, and bytes that only a lower layer has.
 _ELSEWHERE = frozenset({"trusted.overlay.redirect", "trusted.overlay.metacopy"})
-_PIECE = 1 << 17
 _CAPABILITY = "security.capability"
 # Its third revision is bound to a user namespace (capabilities(7)), which no archive tells of.
 _REVISION, _UNBOUND = 3, (1, 2)
@@ -67,19 +64,18 @@ class Overlay:
         """A path with all below it, under the name that was asked for; an empty tree where nothing is there.
 
         The bytes of each file that `skip` does not pass over are given to `put`, which answers with their entry; without it
-        they stay where they are. Sockets are left out, as an engine leaves them out.
+        they stay where they are, unread. Sockets are left out, as an engine leaves them out.
         """
         real = real_path(self, folder)
         with _asking():  # but not what `put` says of where it writes
             found = {folder + path.removeprefix(real): item for path, item in self._walk(real)} if real else {}
         entries = {path: entry for path, (_, entry) in found.items() if not skip(path)}
-        files = {path: found[path][0] for path, entry in entries.items() if entry.kind is Kind.FILE}
-        if put is None:
-            bytes_of = _left(files, {path: entries[path].size for path in files})
-        else:
-            bytes_of = {path: _taken(place, put) for path, place in files.items()}
-        for path, kept in bytes_of.items():
-            entries[path] = replace(entries[path], size=kept.size, digest=kept.digest, content=kept.content)
+        for path, entry in entries.items():
+            if entry.kind is Kind.FILE:
+                place = found[path][0]
+                kept = _taken(place, put) if put else entry
+                content = kept.content or Extent(place, 0, entry.size)
+                entries[path] = replace(entry, size=kept.size, digest=kept.digest, content=content)
         return own_names(Tree(entries))
 
     def _walk(self, path: str) -> Iterator[tuple[str, tuple[str, Entry]]]:
@@ -182,41 +178,6 @@ def _capability(place: str) -> tuple[tuple[str, bytes], ...]:
 def _taken(place: str, put: Put) -> Entry:
     with _Reading(place) as stream:
         return put(cast("BinaryIO", stream))
-
-
-def _left(places: Mapping[str, str], sizes: Mapping[str, int]) -> dict[str, Entry]:
-    """The entries of files that stay where they are, read by two threads: hashing lets go of the interpreter's lock.
-
-    For small files it does so too often, and they are one thread's alone.
-    """
-    largest_first = iter(sorted((path for path in places if sizes[path] > _PIECE), key=sizes.__getitem__, reverse=True))
-    found: dict[str, Entry] = {}
-
-    def read(paths: Iterable[str]) -> None:
-        buffer = memoryview(bytearray(_PIECE))
-        for path in paths:
-            found[path] = _hashed(places[path], buffer)
-
-    with ThreadPoolExecutor(1) as beside:
-        other = beside.submit(read, largest_first)
-        read(path for path in places if sizes[path] <= _PIECE)
-        read(largest_first)
-        other.result()
-    return found
-
-
-def _hashed(place: str, buffer: memoryview) -> Entry:
-    """The entry of a file that stays where it is; `buffer` is what it is read through."""
-    total, size = hashlib.sha256(), 0
-    with _asking():
-        file = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            while count := os.readv(file, [buffer]):
-                total.update(buffer[:count])
-                size += count
-        finally:
-            os.close(file)
-    return Entry(kind=Kind.FILE, size=size, digest=total.hexdigest(), content=Extent(place, 0, size))
 
 
 class _Reading(Stream):

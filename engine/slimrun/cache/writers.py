@@ -68,15 +68,15 @@ class Pack:
         return Entry(kind=Kind.FILE, mode=mode, uid=uid, gid=gid, size=size, digest=total.hexdigest(), content=content)
 
     def keep(self, path: str, entry: Entry) -> Entry:
-        """The same entry with its bytes in this pack; raises ImageFailed where they are no longer those of its digest."""
+        """The same entry with its digest, its bytes in this pack; raises ImageFailed where they are no longer those it had."""
         if not isinstance(entry.content, Extent):
             return entry
         with entry.open() as stream:
             copy = self.add(stream)
-        if copy.digest != entry.digest:
+        if entry.digest not in ("", copy.digest):
             msg = f"{entry.content.file} changed while it was copied to {path}"
             raise ImageFailed(msg, hint="run again when nothing writes to it")
-        return replace(entry, content=copy.content)
+        return replace(entry, digest=copy.digest, content=copy.content)
 
     def _pieces(self, data: BinaryIO) -> Iterator[memoryview]:
         """What is left of a stream, piece by piece in one buffer, which stays in the processor's cache."""

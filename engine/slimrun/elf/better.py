@@ -68,7 +68,7 @@ class Chooser:
         What is asked of a library without versions is what a supply's copy has. That a copy offers all versions of the old one
         would be too much to ask: ncurses renamed some from one release to the next.
         """
-        key = (old.entry.digest, by.hit.entry.digest)
+        key = (old.entry.identity, by.hit.entry.identity)
         if key in self._judged:
             return
         self._judged.add(key)
@@ -78,7 +78,7 @@ class Chooser:
         for number, search, new in self._copies(run, by, name, origins):
             if new.info.soname != old.info.soname:
                 continue
-            if new.entry.digest == old.entry.digest:
+            if new.entry.same_bytes(old.entry):
                 return
             if need is not None and compare(need, new.info).verdict in (Verdict.UNMET, Verdict.ABORT):
                 continue

@@ -1,4 +1,4 @@
-"""Each content read once: a memo of facts by digest, and a shelf that keeps the costly ones from run to run."""
+"""Each content read once: a memo of facts by what tells contents apart, and a shelf that keeps the costly ones from run to run."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ class Facts:
         """The facts of a file, or None where it is not ELF; raises BadElf (also the second time), naming `path`."""
         if entry.kind is not Kind.FILE or entry.size < SMALLEST:
             return None
-        if entry.digest not in self._infos:
-            self._infos[entry.digest] = self._read(path, entry)
-        found = self._infos[entry.digest]
+        if entry.identity not in self._infos:
+            self._infos[entry.identity] = self._read(path, entry)
+        found = self._infos[entry.identity]
         if isinstance(found, BadElf):
             raise BadElf(found.message, hint=found.hint, where=found.where)
         return found
@@ -71,19 +71,19 @@ class Facts:
 
     def symbols(self, path: str, entry: Entry) -> Symbols:
         """The dynamic symbols of a file, none where it is not ELF; raises BadElf."""
-        if entry.digest not in self._symbols:
-            self._symbols[entry.digest] = self._kept(Symbols, entry, lambda: _symbols(path, entry))
-        return self._symbols[entry.digest]
+        if entry.identity not in self._symbols:
+            self._symbols[entry.identity] = self._kept(Symbols, entry, lambda: _symbols(path, entry))
+        return self._symbols[entry.identity]
 
     def banner(self, entry: Entry) -> Banner:
         """What a libc or ld.so says in its strings."""
-        if entry.digest not in self._banners:
-            self._banners[entry.digest] = self._kept(Banner, entry, lambda: banner_of(entry.read()))
-        return self._banners[entry.digest]
+        if entry.identity not in self._banners:
+            self._banners[entry.identity] = self._kept(Banner, entry, lambda: banner_of(entry.read()))
+        return self._banners[entry.identity]
 
     def cache_lines(self, entry: Entry, flags: int, *, little: bool) -> dict[str, list[ldcache.Cached]]:
         """The lines of an ld.so.cache that a loader with these flags goes by, by name in the file's order."""
-        key = (entry.digest, flags, little)
+        key = (entry.identity, flags, little)
         if key not in self._caches:
             lines: dict[str, list[ldcache.Cached]] = {}
             for line in ldcache.read(entry.read(), little=little):
@@ -94,7 +94,7 @@ class Facts:
 
     def once(self, question: str, entry: Entry, answer: Callable[[bytes], _T]) -> _T:
         """What somebody else's reader says of a file's bytes, for all images of a run; `question` names the reader."""
-        key = (question, entry.digest)
+        key = (question, entry.identity)
         if key not in self._answers:
             self._answers[key] = answer(entry.read())
         return cast("_T", self._answers[key])
@@ -111,7 +111,7 @@ class Facts:
         """A fact of this kind off the shelf, else what reading gives."""
         if self._shelf is None:
             return read()
-        word, key = f"elf-{kind.__name__.lower()}", f"{entry.digest}-{__version__}-{REVISION}"
+        word, key = f"elf-{kind.__name__.lower()}", f"{entry.known().digest}-{__version__}-{REVISION}"
         value: Any = self._shelf.load_value(word, key)
         if not isinstance(value, kind):
             value = read()

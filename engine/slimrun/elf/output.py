@@ -117,7 +117,7 @@ def _mixed(family: Family, facts: Facts, supply: Origin) -> Iterator[str]:
                 identity = facts.banner(family.entries[path]).identity
                 said.setdefault(identity, path)
                 builds.add(identity)
-        if main and len({family.entries[path].digest for path in paths}) > 1:
+        if main and len({family.entries[path].known().digest for path in paths}) > 1:
             yield f"there is more than one {key}: {', '.join(paths)}"
     said.pop("", None)
     if len(said) > 1:

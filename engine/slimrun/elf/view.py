@@ -53,7 +53,8 @@ class View:
     def put(self, path: str, entry: Entry) -> bool:
         """Lay an entry over the tree; false where the same is there already."""
         below = self.stat(path)
-        if below is not None and (below.kind, below.digest, below.target) == (entry.kind, entry.digest, entry.target):
+        same = below is not None and (below.kind, below.target) == (entry.kind, entry.target)
+        if below is not None and same and below.same_bytes(entry):
             return False
         self.added[path] = entry
         self.changes += 1

@@ -20,6 +20,7 @@ REVISION = 1
 
 def stripped(entry: Entry, cache: Cache) -> Entry:
     """The entry with its symbols gone; the same entry where there are none to take, or where that would break the file."""
+    entry = entry.known()
     key = f"{entry.digest}-{__version__}-{REVISION}"
     record = cache.load(_KIND, key)
     if record is None or not (record["digest"] == entry.digest or cache.has_blob(record["digest"])):

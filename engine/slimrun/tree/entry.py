@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -133,9 +133,10 @@ Content = Inline | Extent
 class Entry:
     """A path's metadata, and for a file where its bytes are.
 
-    `mode` is the permission bits (setuid, setgid and sticky included); `digest` is the bare sha256 hex of a file's bytes;
-    names of one file (hard links) carry the same non-empty `inode`; `target` is a symbolic link's text, never resolved on
-    the host. Times are not kept: every layer writes the same one.
+    `mode` is the permission bits (setuid, setgid and sticky included); `digest` is the bare sha256 hex of a file's bytes, ""
+    where nobody has read them: of what lies in an engine's layers few files are ever looked at. Names of one file (hard links)
+    carry the same non-empty `inode`; `target` is a symbolic link's text, never resolved on the host. Times are not kept: every
+    layer writes the same one.
     """
 
     kind: Kind
@@ -149,6 +150,28 @@ class Entry:
     device: tuple[int, int] = (0, 0)
     xattrs: tuple[tuple[str, bytes], ...] = ()
     content: Content | None = None
+
+    @property
+    def identity(self) -> str:
+        """What no other bytes have: the digest, else where they lie, which is a place where nothing changes; "" without bytes."""
+        if self.digest or not isinstance(self.content, Extent):
+            return self.digest
+        return f"{self.content.file} {self.content.offset} {self.content.size}"
+
+    def known(self) -> Entry:
+        """The entry with its digest, for which a file's bytes are read where nobody has read them."""
+        if self.digest or self.content is None:
+            return self
+        total = hashlib.sha256()
+        for piece in self.pieces():
+            total.update(piece)
+        return replace(self, digest=total.hexdigest())
+
+    def same_bytes(self, other: Entry) -> bool:
+        """Whether two files hold the same; of others, True."""
+        if self.size != other.size or self.identity == other.identity:
+            return self.size == other.size
+        return self.known().digest == other.known().digest
 
     def open(self) -> BinaryIO:
         """A seekable reader over a file's bytes."""
