@@ -9,9 +9,6 @@ import re
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
 from slimrun.recipe.model import SCRATCH
 from slimrun.recipe.reference import is_file, parse_reference, split_file
 from slimrun.recipe.units import parse_duration, parse_size
@@ -168,7 +165,12 @@ def _wheel_path(text: str) -> str | None:
     return None
 
 
+# Many recipes name no wheels, most slim.yaml no versions: packaging is loaded by those that do.
+
+
 def _requirement(text: str) -> str | None:
+    from packaging.requirements import InvalidRequirement, Requirement
+
     try:
         Requirement(text)
     except InvalidRequirement:
@@ -230,6 +232,8 @@ def _module(text: str) -> str | None:
 
 
 def _specifier(text: str) -> str | None:
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
     try:
         SpecifierSet(text)
     except InvalidSpecifier:

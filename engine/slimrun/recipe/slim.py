@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
 from slimrun import __version__
 from slimrun.errors import Problem, RecipeInvalid
 from slimrun.recipe import read
@@ -71,11 +69,15 @@ def _check_defaults(defaults: Mapping) -> Iterator[Problem]:
 def _check_requires(root: Mapping, version: str) -> Iterator[Problem]:
     entry = root.find("requires")
     wanted = entry.value.value if entry is not None and isinstance(entry.value, Scalar) else None
+    if entry is None or not isinstance(wanted, str):
+        return
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
     try:
-        fits = not isinstance(wanted, str) or SpecifierSet(wanted).contains(version, prereleases=True)
+        fits = SpecifierSet(wanted).contains(version, prereleases=True)
     except InvalidSpecifier:
         return  # the format says it
-    if entry is not None and not fits:
+    if not fits:
         text = f"this repository wants slimrun {wanted}, and this is {version}"
         hint = f"pip install 'slimrun{wanted}'"
         yield Problem(where=entry.value.where, text=text, rule="requires", hint=hint)
