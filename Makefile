@@ -4,12 +4,12 @@ RECIPE ?= recipes/py311-psycopg.yaml
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint types unit docker clean
+.PHONY: run test lint types unit docker code clean
 
-run: $(VENV)/.run
+run: $(VENV)/.run code
 	$(BIN)/slimrun $(RECIPE)
 
-test: lint types
+test: lint types code
 	$(BIN)/pytest
 
 lint: $(VENV)/.test
@@ -19,11 +19,15 @@ lint: $(VENV)/.test
 types: $(VENV)/.test
 	MYPYPATH=engine $(BIN)/mypy -p slimrun
 
-unit: $(VENV)/.test
+unit: $(VENV)/.test code
 	$(BIN)/pytest -n 2 -m "not docker and not network and not slow"
 
-docker: $(VENV)/.test
+docker: $(VENV)/.test code
 	$(BIN)/pytest -m docker
+
+# Byte code, as pip would leave it: where PYTHONDONTWRITEBYTECODE is set, each run of slimrun would compile all of it anew.
+code: $(VENV)/bin/python
+	@$(BIN)/python -m compileall -q engine
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "slimrun needs Python 3.11 or newer; name one: make PYTHON=python3.12 run" >&2; exit 1; }

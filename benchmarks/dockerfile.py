@@ -7,12 +7,15 @@ built by the engine's classic builder, or BuildKit where DOCKER_BUILDKIT=1 is se
 (/usr/lib; /lib leads there), one with the multiarch folder alone. They take turns with slimrun, ROUNDS times, and each begins when
 all that was written before is on the disk. Prints medians of seconds, ratios, slimrun's peak memory and a second run.
 
+slimrun runs from byte code, as pip leaves it, also where PYTHONDONTWRITEBYTECODE is set.
+
 root beside the engine reads layers where they are; `setpriv --bounding-set -sys_admin --inh-caps -sys_admin` before the command
 makes it read archives, as everybody else does.
 """
 
 from __future__ import annotations
 
+import compileall
 import os
 import resource
 import shutil
@@ -51,6 +54,7 @@ def main() -> None:
     """Run all in turn, and print one line each."""
     image = sys.argv[1] if len(sys.argv) > 1 else "python:3.11"
     prefix = f"{REGISTRY}/library/" if REGISTRY else ""
+    compileall.compile_dir(ROOT / "engine", quiet=1)
     folder = Path(tempfile.mkdtemp(prefix="slimrun-benchmark-"))
     try:
         for name in (image, "busybox:glibc"):
