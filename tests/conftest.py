@@ -61,11 +61,18 @@ SLOW = (
 )
 
 
+# The engine is one for all: what talks to it does so in one process, one test after another.
+ENGINE = ("tests/docker/", "tests/local/")
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what is slow; leave what reads the world's indexes to .ci/run and to `-m network`."""
+    """Mark what is slow, and what stays in one process; leave what reads the world's indexes to .ci/run and to `-m network`."""
     for item in items:
-        if any(name in item.path.as_posix() for name in SLOW):
+        path = item.path.as_posix()
+        if any(name in path for name in SLOW):
             item.add_marker("slow")
+        item.add_marker(pytest.mark.xdist_group("engine" if any(name in path for name in ENGINE) else item.path.name))
     if os.environ.get("SLIMRUN_CI") or "network" in config.option.markexpr:
         return
     away = [item for item in items if item.get_closest_marker("network")]
