@@ -192,6 +192,7 @@ def test_what_nobody_has_read(tmp_path: Path) -> None:
     assert (read.same_bytes(two), read.same_bytes(file(b"one")), link("x").same_bytes(folder())) == (False, False, True)
     assert (one.known().digest, one.known().identity) == (read.digest, read.digest)
     assert one.known().content == one.content
+    assert (one.dump(), one.known().dump()) == ("file 0644 unread", f"file 0644 {read.digest[:8]}")
     assert (read.known(), link("x").known(), link("x").identity) == (read, link("x"), "")
     assert len({Tree({"/a": each}).digest() for each in (one, two, same, one.known())}) == 4
     assert pickle.loads(pickle.dumps(Tree({"/a": one}))) == Tree({"/a": one})

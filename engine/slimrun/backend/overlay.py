@@ -73,9 +73,8 @@ class Overlay:
         for path, entry in entries.items():
             if entry.kind is Kind.FILE:
                 place = found[path][0]
-                kept = _taken(place, put) if put else entry
-                content = kept.content or Extent(place, 0, entry.size)
-                entries[path] = replace(entry, size=kept.size, digest=kept.digest, content=content)
+                kept = _taken(place, put) if put else replace(entry, content=Extent(place, 0, entry.size))
+                entries[path] = replace(entry, size=kept.size, digest=kept.digest, content=kept.content)
         return own_names(Tree(entries))
 
     def _walk(self, path: str) -> Iterator[tuple[str, tuple[str, Entry]]]:

@@ -207,7 +207,7 @@ class Entry:
         """`file 0644 cc55e2ec`, `dir 0755`, `symlink libz.so.1.3`; an owner other than 0:0 and names of one file are added."""
         match self.kind:
             case Kind.FILE:
-                text = f"file {self.mode:04o} {self.digest[:8] if self.size else 'empty'}"
+                text = f"file {self.mode:04o} {(self.digest[:8] or 'unread') if self.size else 'empty'}"
             case Kind.LINK:
                 text = f"symlink {self.target}"
             case _:
