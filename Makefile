@@ -10,7 +10,7 @@ run: $(VENV)/.run code
 	$(BIN)/slimrun $(RECIPE)
 
 test: lint types code
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check engine tests benchmarks
@@ -20,7 +20,7 @@ types: $(VENV)/.test
 	MYPYPATH=engine $(BIN)/mypy -p slimrun
 
 unit: $(VENV)/.test code
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not docker and not network and not slow"
+	$(BIN)/pytest -n 2 -m "not docker and not network and not slow"
 
 docker: $(VENV)/.test code
 	$(BIN)/pytest -m docker

@@ -7,10 +7,13 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from xdist.remote import Producer
 
 
 def pytest_configure() -> None:
@@ -65,14 +68,23 @@ SLOW = (
 ENGINE = ("tests/docker/", "tests/local/")
 
 
-@pytest.hookimpl(tryfirst=True)
+class _ByFile(LoadFileScheduling):
+    """A file's tests in one process, and all that talk to the engine in one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "engine" if nodeid.startswith(ENGINE) else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    """How `pytest -n 2` deals tests out."""
+    return _ByFile(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what is slow, and what stays in one process; leave what reads the world's indexes to .ci/run and to `-m network`."""
+    """Mark what is slow; leave what reads the world's indexes to .ci/run and to `-m network`."""
     for item in items:
-        path = item.path.as_posix()
-        if any(name in path for name in SLOW):
+        if any(name in item.path.as_posix() for name in SLOW):
             item.add_marker("slow")
-        item.add_marker(pytest.mark.xdist_group("engine" if any(name in path for name in ENGINE) else item.path.name))
     if os.environ.get("SLIMRUN_CI") or "network" in config.option.markexpr:
         return
     away = [item for item in items if item.get_closest_marker("network")]
