@@ -28,7 +28,8 @@ from slimrun.elf.folders import Folders, Hit
 from slimrun.elf.process import Process
 from slimrun.elf.search import Loader
 from slimrun.errors import BadElf
-from slimrun.tree.entry import Entry, Extent, Kind, link
+from slimrun.tree.content import Extent
+from slimrun.tree.entry import Entry, Kind, link
 from slimrun.tree.tree import Tree
 
 if TYPE_CHECKING:

@@ -164,7 +164,7 @@ class DiskFull(ImageFailed):
 
 
 class BytesGone(ImageFailed):
-    """A file that an earlier result points into was removed meanwhile: of the cache, or of an engine's layers."""
+    """A file that an earlier result points into is gone, or not whole: of the cache, or of an engine's layers."""
 
 
 class DownloadFailed(ImageFailed):

@@ -14,7 +14,8 @@ import pytest
 
 from slimrun.cache.store import Cache, writing
 from slimrun.errors import BadArchive, DiskFull, ImageFailed, RequirementNotMet
-from slimrun.tree.entry import Extent, file, link
+from slimrun.tree.content import Extent
+from slimrun.tree.entry import file, link
 from slimrun.tree.tree import Tree
 
 if TYPE_CHECKING:
@@ -171,8 +172,11 @@ def test_a_value_that_points_into_what_is_not_ours(cache: Cache, tmp_path: Path)
     assert cache.load_value("stage", "a") == found
     assert theirs.stat().st_mtime == 1
     assert not cache.holds(str(theirs))
+    cache.save_value("stage", "b", ("an entry by itself", found["/libz.so"]))
+    assert cache.load_value("stage", "b") == ("an entry by itself", found["/libz.so"])
     theirs.unlink()
     assert cache.load_value("stage", "a") is None
+    assert cache.load_value("stage", "b") is None
 
 
 def test_a_pack_keeps_what_has_the_bytes_of_its_digest(cache: Cache, tmp_path: Path) -> None:
@@ -193,3 +197,6 @@ def test_a_pack_keeps_what_has_the_bytes_of_its_digest(cache: Cache, tmp_path: P
         cache.pack("key") as pack,
     ):
         pack.keep("/libz.so", entry)
+    theirs.write_bytes(b"less")
+    with pytest.raises(ImageFailed, match=r"changed while it was copied"), cache.pack("key") as pack:
+        pack.keep("/libz.so", replace(entry, digest=""))

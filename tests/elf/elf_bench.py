@@ -14,7 +14,8 @@ from slimrun.elf.facts import Facts
 from slimrun.elf.folders import Hit
 from slimrun.elf.process import Process
 from slimrun.elf.search import Loader
-from slimrun.tree.entry import Entry, Extent, Kind
+from slimrun.tree.content import Extent
+from slimrun.tree.entry import Entry, Kind
 from slimrun.tree.resolve import resolve
 
 if TYPE_CHECKING:

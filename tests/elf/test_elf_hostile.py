@@ -21,7 +21,8 @@ from slimrun.elf.closure import Facts, Finding, Root, Supply, check, close
 from slimrun.elf.reader import read_elf
 from slimrun.elf.symbols import read_symbols
 from slimrun.errors import BadElf
-from slimrun.tree.entry import Entry, Extent, Kind, file
+from slimrun.tree.content import Extent
+from slimrun.tree.entry import Entry, Kind, file
 from slimrun.tree.tree import Tree
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from slimrun.elf.info import ElfInfo, ElfType
 from slimrun.elf.reader import read_elf
 from slimrun.elf.symbols import read_symbols
 from slimrun.errors import BadElf
-from slimrun.tree.entry import Entry, Extent, Kind, file
+from slimrun.tree.content import Extent
+from slimrun.tree.entry import Entry, Kind, file
 
 if TYPE_CHECKING:
     from elf_bench import Bench

@@ -14,7 +14,8 @@ from slimrun.elf.linker import Linker
 from slimrun.elf.tokens import expand, folders
 from slimrun.elf.versions import Outcome, Verdict, compare
 from slimrun.elf.view import View, land, lead, place
-from slimrun.tree.entry import Entry, Extent, Kind, file, folder, link
+from slimrun.tree.content import Extent
+from slimrun.tree.entry import Entry, Kind, file, folder, link
 from slimrun.tree.tree import Tree
 
 if TYPE_CHECKING:

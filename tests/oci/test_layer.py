@@ -18,7 +18,8 @@ from tests.treetext import content, tree
 from slimrun.cache.store import Cache
 from slimrun.errors import BytesGone
 from slimrun.oci.layer import whiteouts, with_parents, write_layer
-from slimrun.tree.entry import Entry, Extent, Kind, file, folder, link
+from slimrun.tree.content import Extent
+from slimrun.tree.entry import Entry, Kind, file, folder, link
 from slimrun.tree.layers import apply_layers
 from slimrun.tree.tar import read_tar
 from slimrun.tree.tree import Tree

@@ -6,7 +6,7 @@ import itertools
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
@@ -15,7 +15,9 @@ from tests.treetext import tree
 
 from slimrun.errors import Where
 from slimrun.plan.digest import digest_of
-from slimrun.tree.entry import Kind
+from slimrun.tree.content import Extent
+from slimrun.tree.entry import Entry, Kind
+from slimrun.tree.tree import Tree
 from slimrun.why import Why
 
 
@@ -92,3 +94,14 @@ def test_without_places() -> None:
     assert digest_of(one) != digest_of(other)
     assert digest_of(one, places=False) == digest_of(other, places=False)
     assert digest_of(one, places=False) != digest_of(One((Where("f", 1), 2)), places=False)
+
+
+def test_where_bytes_are_is_no_part_of_it() -> None:
+    read = Entry(kind=Kind.FILE, size=1, digest="d", content=Extent("/cache/pack", 7, 1))
+    assert digest_of((read,)) == digest_of((replace(read, content=Extent("/elsewhere", 0, 1)),))
+    left = Entry(kind=Kind.FILE, size=1, content=Extent("/overlay2/a/diff/x", 0, 1, "sha256:1/x"))
+    pulled_again = replace(left, content=Extent("/overlay2/b/diff/x", 0, 1, "sha256:1/x"))
+    assert digest_of((left, Tree({"/x": left}))) == digest_of((pulled_again, Tree({"/x": pulled_again})))
+    other = replace(left, content=Extent("/overlay2/a/diff/x", 0, 1, "sha256:2/x"))
+    assert digest_of((left,)) != digest_of((other,))
+    assert Tree({"/x": left}).digest() != Tree({"/x": other}).digest()

@@ -13,7 +13,8 @@ from slimrun.cache.store import Cache
 from slimrun.prune import stripped as module
 from slimrun.prune.strip import strip
 from slimrun.prune.stripped import stripped
-from slimrun.tree.entry import Entry, Extent, Kind, file
+from slimrun.tree.content import Extent
+from slimrun.tree.entry import Entry, Kind, file
 
 if TYPE_CHECKING:
     from pathlib import Path

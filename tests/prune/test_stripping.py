@@ -20,7 +20,7 @@ from slimrun.elf.model import Closure
 from slimrun.prune.pruned import Pruned
 from slimrun.prune.strip import strip
 from slimrun.prune.stripping import own_bytes, strip_layers
-from slimrun.tree.entry import Extent
+from slimrun.tree.content import Extent
 
 if TYPE_CHECKING:
     from collections.abc import Callable

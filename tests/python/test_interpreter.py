@@ -9,7 +9,8 @@ import pytest
 
 from slimrun.errors import PythonNotFound
 from slimrun.python.interpreter import DEFAULT_PATH, Interpreter, find_interpreter, glibc_version
-from slimrun.tree.entry import Entry, Extent, Kind, file, folder, link
+from slimrun.tree.content import Extent
+from slimrun.tree.entry import Entry, Kind, file, folder, link
 from slimrun.tree.tree import Tree
 
 

@@ -12,7 +12,7 @@ from tests.treetext import content
 
 from slimrun.errors import BadArchive
 from slimrun.tree import tar
-from slimrun.tree.entry import Extent, Inline
+from slimrun.tree.content import Extent, Inline
 from slimrun.tree.tar import plain, read_tar
 from slimrun.tree.tree import Tree
 

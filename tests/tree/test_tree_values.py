@@ -11,7 +11,8 @@ import pytest
 from tests.treetext import content, tree
 
 from slimrun.errors import BytesGone
-from slimrun.tree.entry import Entry, Extent, Inline, Kind, file, folder, link
+from slimrun.tree.content import Extent, Inline
+from slimrun.tree.entry import Entry, Kind, file, folder, link
 from slimrun.tree.tree import Tree
 
 if TYPE_CHECKING:

@@ -16,12 +16,13 @@ from stat import S_IFMT, S_ISCHR, S_ISDIR
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from slimrun.backend.naming import own_names, real_path
-from slimrun.tree.entry import Entry, Extent, Kind
+from slimrun.tree.content import Extent
+from slimrun.tree.entry import Entry, Kind
 from slimrun.tree.stream import Stream
 from slimrun.tree.tree import ROOT, Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     Put = Callable[[BinaryIO], Entry]
 
@@ -46,10 +47,13 @@ class Unreadable(Exception):
 
 
 class Overlay:
-    """A file system made of folders, the topmost first; what it is asked raises Unreadable where they do not tell."""
+    """A file system made of folders, the topmost first; what it is asked raises Unreadable where they do not tell.
 
-    def __init__(self, layers: Sequence[str]) -> None:
-        self._layers = tuple(layers)
+    `digests` are those of the layers, as the image's config has them, by folder.
+    """
+
+    def __init__(self, layers: Sequence[str], digests: Mapping[str, str]) -> None:
+        self._layers, self._digests = tuple(layers), digests
         self._folders: dict[str, dict[str, tuple[str, ...]]] = {}
 
     def stat(self, path: str) -> Entry | None:
@@ -68,22 +72,28 @@ class Overlay:
         """
         real = real_path(self, folder)
         with _asking():  # but not what `put` says of where it writes
-            found = {folder + path.removeprefix(real): item for path, item in self._walk(real)} if real else {}
-        entries = {path: entry for path, (_, entry) in found.items() if not skip(path)}
-        for path, entry in entries.items():
-            if entry.kind is Kind.FILE:
-                place = found[path][0]
-                kept = _taken(place, put) if put else replace(entry, content=Extent(place, 0, entry.size))
+            found = {folder + item[0].removeprefix(real): item for item in self._walk(real)} if real else {}
+        entries: dict[str, Entry] = {}
+        for path, (lying, place, entry) in found.items():
+            if skip(path):
+                continue
+            entries[path] = entry
+            if entry.kind is Kind.FILE and put is not None:
+                kept = _taken(place, put)
                 entries[path] = replace(entry, size=kept.size, digest=kept.digest, content=kept.content)
+            elif entry.kind is Kind.FILE:
+                origin = self._digests[place.removesuffix(lying)] + lying
+                entries[path] = replace(entry, content=Extent(place, 0, entry.size, origin))
         return own_names(Tree(entries))
 
-    def _walk(self, path: str) -> Iterator[tuple[str, tuple[str, Entry]]]:
+    def _walk(self, path: str) -> Iterator[tuple[str, str, Entry]]:
+        """Each path, the place where it lies, and its entry."""
         todo = [(path, self._place(path))]
         while todo:
             path, place = todo.pop()
             entry = _entry(place) if place else None
             if entry is not None:
-                yield path, (place, entry)
+                yield path, place, entry
                 if entry.kind is Kind.DIR:
                     todo += [(join(path, name), places[0]) for name, places in self._names(path).items()]
 

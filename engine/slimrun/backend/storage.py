@@ -30,7 +30,10 @@ def open_overlay(facts: dict[str, Any], host: Host) -> Overlay | None:
     if driver.get("Name") != "overlay2" or not host.url.startswith("unix://") or not _may_read_all():
         return None
     layers = [data.get("UpperDir") or "", *filter(None, (data.get("LowerDir") or "").split(":"))]
-    return Overlay(layers) if all(map(_is_layer, layers)) else None
+    digests = (facts.get("RootFS") or {}).get("Layers") or []  # the lowest first
+    if len(layers) != len(digests) or not all(map(_is_layer, layers)):
+        return None
+    return Overlay(layers, dict(zip(layers, reversed(digests), strict=True)))
 
 
 def _may_read_all() -> bool:

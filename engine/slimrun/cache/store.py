@@ -27,7 +27,7 @@ from typing import IO, TYPE_CHECKING, Any
 from slimrun.cache import values
 from slimrun.cache.writers import Blob, Pack
 from slimrun.errors import BadArchive, DiskFull, RequirementNotMet
-from slimrun.tree.entry import Extent
+from slimrun.tree.content import Extent
 from slimrun.tree.tree import Tree
 
 if TYPE_CHECKING:
@@ -169,6 +169,8 @@ class Cache:
             elif is_dataclass(item):
                 if not all(hasattr(item, field.name) for field in fields(item)):
                     return False
+                if isinstance(item, Extent):
+                    files.add(item.file)
                 todo += (getattr(item, field.name) for field in fields(item))
         return all(_used(Path(file)) if self.holds(file) else os.access(file, os.R_OK) for file in files)
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import IO, TYPE_CHECKING, cast
 
 from slimrun.errors import ImageFailed
-from slimrun.tree.entry import Entry, Extent, Kind
+from slimrun.tree.content import Extent
+from slimrun.tree.entry import Entry, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +74,7 @@ class Pack:
             return entry
         with entry.open() as stream:
             copy = self.add(stream)
-        if entry.digest not in ("", copy.digest):
+        if copy.size != entry.size or entry.digest not in ("", copy.digest):
             msg = f"{entry.content.file} changed while it was copied to {path}"
             raise ImageFailed(msg, hint="run again when nothing writes to it")
         return replace(entry, digest=copy.digest, content=copy.content)

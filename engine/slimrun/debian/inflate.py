@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from zstandard import ZstdDecompressor, ZstdError
 
 from slimrun.errors import BadArchive
-from slimrun.tree.entry import Extent
+from slimrun.tree.content import Extent
 from slimrun.tree.limited import Limited
 
 if TYPE_CHECKING:

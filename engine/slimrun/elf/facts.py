@@ -10,7 +10,8 @@ from slimrun.elf.banner import Banner, banner_of
 from slimrun.elf.image import MAGIC
 from slimrun.elf.info import Symbols
 from slimrun.errors import BadElf
-from slimrun.tree.entry import Extent, Kind
+from slimrun.tree.content import Extent
+from slimrun.tree.entry import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,6 +10,7 @@ from pathlib import PurePath
 from typing import Any
 
 from slimrun.errors import Where
+from slimrun.tree.entry import Entry
 from slimrun.tree.tree import Tree
 
 
@@ -42,6 +43,8 @@ def _plain(value: object, memo: dict[int, str], names: dict[type, tuple[str, ...
             return str(value)
         case Tree():
             return ["tree", value.digest()]
+        case Entry():  # wherever its bytes are
+            return _plain(value.facts(), memo, names, places)
         case Where() if not places:
             return None
         case Mapping():

@@ -77,7 +77,7 @@ def _same_mapping(data: bytes, stripped: bytes) -> bool:
     return images[0].segments == images[1].segments and all(
         stripped.startswith(data[max(header, part.offset) : part.offset + part.filesz], max(header, part.offset))
         for part in images[0].segments
-        if part.offset + part.filesz > header
+        if part.filesz and part.offset + part.filesz > header
     )
 
 

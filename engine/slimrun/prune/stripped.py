@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from slimrun import __version__
 from slimrun.prune.strip import strip
-from slimrun.tree.entry import Extent
+from slimrun.tree.content import Extent
 
 if TYPE_CHECKING:
     from slimrun.cache.store import Cache

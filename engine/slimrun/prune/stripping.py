@@ -10,7 +10,7 @@ from posixpath import dirname, normpath
 from typing import TYPE_CHECKING
 
 from slimrun.prune.stripped import stripped
-from slimrun.tree.entry import Extent
+from slimrun.tree.content import Extent
 from slimrun.tree.tree import Tree
 
 if TYPE_CHECKING:

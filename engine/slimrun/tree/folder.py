@@ -9,7 +9,8 @@ from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import TYPE_CHECKING
 
 from slimrun.errors import ImageFailed
-from slimrun.tree.entry import Entry, Extent, Kind, link
+from slimrun.tree.content import Extent
+from slimrun.tree.entry import Entry, Kind, link
 from slimrun.tree.tree import Tree
 
 if TYPE_CHECKING:

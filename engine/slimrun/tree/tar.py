@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
 from slimrun.errors import BadArchive
-from slimrun.tree.entry import Entry, Extent, Inline, Kind
+from slimrun.tree.content import Extent, Inline
+from slimrun.tree.entry import Entry, Kind
 from slimrun.tree.stream import Stream
 
 if TYPE_CHECKING:

@@ -126,7 +126,7 @@ class Tree(Mapping[str, Entry]):
         """Bytes of all files, a file with several names counted once."""
         seen: dict[tuple[str, str], int] = {}
         for path, entry in self.files():
-            seen[(entry.inode, entry.identity) if entry.inode else (path, "")] = entry.size
+            seen[(entry.inode, entry.digest) if entry.inode else (path, "")] = entry.size
         return sum(seen.values())
 
     def dump(self) -> dict[str, str]:
@@ -137,8 +137,7 @@ class Tree(Mapping[str, Entry]):
         """The sha256 hex of everything that can reach an image: names, metadata, what contents are."""
         total = hashlib.sha256()
         for path, entry in self._entries.items():
-            facts = (path, entry.kind.value, entry.mode, entry.uid, entry.gid, entry.identity, entry.target)
-            total.update(repr((*facts, entry.inode, entry.device, entry.xattrs)).encode("utf-8", "surrogateescape"))
+            total.update(repr((path, *entry.facts())).encode("utf-8", "surrogateescape"))
         return total.hexdigest()
 
     def _index(self) -> dict[str, tuple[str, ...]]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from slimrun.plan.compile import Stage
     from slimrun.work.relay import Gathered
 
-# What no later stage reads is not worth keeping.
+# What no later stage reads is not worth keeping in memory; a report is kept as JSON, and nowhere else.
 _LAST = ("report", "push")
 
 
@@ -144,8 +144,9 @@ def perform(job: Job, context: Context) -> Done:
         # What no stage reads needs no digest of its own: its key says as much, and a report is the largest value of all.
         last = stage.name in _LAST
         done = Done(key=job.key, digest=job.key if last else digest_of(value), made=made)
-        if not last:
+        if stage.name != "report":
             cache.save_value("stage", job.key, value)
+        if not last:
             context.memo.keep(job.key, value)
         record: dict[str, Any] = {"digest": done.digest, "stage": stage.name, "image": job.image}
         if stage.name == "resolve":
