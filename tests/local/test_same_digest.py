@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from tests.docker.conftest import Slimrun
 
+    from slimrun.tree.tree import Tree
+
 pytestmark = pytest.mark.docker
 
 
@@ -51,6 +53,11 @@ def test_docker_and_local_make_one_image(slimrun: Slimrun, tmp_path: Path, name:
     assert json.loads(docker("image", "inspect", f"{name}:latest").out)[0]["Id"] == local
 
 
+def known(tree: Tree) -> Tree:
+    """A tree in which what an engine's layers hold is read."""
+    return tree.map(lambda _, entry: entry.known())
+
+
 @pytest.mark.parametrize("reference", ["python:3.11-slim", "python:3.11", "busybox:glibc"])
 def test_both_read_the_same_files(registry: str, tmp_path: Path, reference: str) -> None:  # noqa: F811
     """Entry for entry: modes, owners, hard links, digests; and the same config."""
@@ -64,12 +71,12 @@ def test_both_read_the_same_files(registry: str, tmp_path: Path, reference: str)
         theirs, ours = engine.open_image(pins[0]), local.open_image(pins[1])
         folders = ["/usr/local", "/usr/bin", "/usr/lib", "/lib", "/lib64", "/bin", "/etc", "/none"]
         for libraries in ([], ["/usr/lib/x86_64-linux-gnu", "/none"]):
-            one, two = theirs.tree(folders, libraries=libraries), ours.tree(folders, libraries=libraries)
+            one, two = known(theirs.tree(folders, libraries=libraries)), ours.tree(folders, libraries=libraries)
             assert one.dump() == two.dump()
             assert one.digest() == two.digest()
             assert any(path.endswith(".a") for path in one) or reference != "python:3.11"
         lean = [backend.tree([], libraries=["/usr/lib/x86_64-linux-gnu"]) for backend in (theirs, ours)]
-        assert lean[0].digest() == lean[1].digest()
+        assert known(lean[0]).digest() == lean[1].digest()
         assert not any(path.endswith(".a") for path in lean[0])
         assert theirs.env == ours.env
         for path in ("/usr/local/bin/python3", "/bin/sh", "/usr/bin/env", "/lib/ld-linux-x86-64.so.2", "/none"):
