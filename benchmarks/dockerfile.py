@@ -5,7 +5,8 @@
 IMAGE (python:3.11 by default, a stand-in of 1 GB or more where .ci/images made it) is pulled before the clock starts. The peers are
 built by the engine's classic builder, or BuildKit where DOCKER_BUILDKIT=1 is set: one with all folders that the loader searches
 (/usr/lib; /lib leads there), one with the multiarch folder alone. They take turns with slimrun, ROUNDS times, and each begins when
-all that was written before is on the disk. Prints medians of seconds, ratios, slimrun's peak memory and a second run.
+all that was written before is on the disk and the machine is idle, or has not been for half a minute. Prints medians of seconds,
+ratios, slimrun's peak memory and a second run.
 
 slimrun runs from byte code, as pip leaves it, also where PYTHONDONTWRITEBYTECODE is set.
 
@@ -36,6 +37,7 @@ COPY --from=build /etc/ld.so.cache /etc/ld.so.cache
 ENTRYPOINT ["/usr/local/bin/python3"]
 """
 ROUNDS = 3
+PATIENCE, IDLE = 30.0, 0.1
 LIBRARIES = ("/usr/lib", "/usr/lib/x86_64-linux-gnu")
 RECIPE = """name: benchmark
 python:
@@ -90,7 +92,7 @@ def _peer(folder: Path, image: str, runtime: str, libraries: str) -> float:
     text = DOCKERFILE.format(image=image, runtime=runtime, libraries=libraries)
     (folder / "Dockerfile").write_text(text, encoding="utf-8")
     environ = {"DOCKER_BUILDKIT": "0"} | dict(os.environ)
-    os.sync()
+    _rest()
     began = time.monotonic()
     _run(["docker", "build", "--no-cache", "--quiet", "--tag", "slimrun-benchmark-peer", str(folder)], environ)
     took = time.monotonic() - began
@@ -103,10 +105,28 @@ def _slimrun(folder: Path, image: str) -> float:
     recipe.write_text(RECIPE.format(image=image), encoding="utf-8")
     config.write_text(SLIM.format(registry=REGISTRY) if REGISTRY else "{}\n", encoding="utf-8")
     environ = dict(os.environ) | {"XDG_CACHE_HOME": str(folder / "cache")}
-    os.sync()
+    _rest()
     began = time.monotonic()
     _run([sys.executable, "-m", "slimrun", str(recipe), "--config", str(config), "--backend", "docker"], environ)
     return time.monotonic() - began
+
+
+def _rest() -> None:
+    """Wait until nobody works on what an earlier command left behind, as engines do for seconds."""
+    os.sync()
+    before, until = _busy(), time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        time.sleep(1)
+        now = _busy()
+        if now - before < IDLE:
+            return
+        before = now
+
+
+def _busy() -> float:
+    """Seconds that all processors have worked, or waited for disks."""
+    _, user, nice, system, _, waiting, *_ = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()
+    return sum(map(int, (user, nice, system, waiting))) / os.sysconf("SC_CLK_TCK")
 
 
 def _run(argv: list[str], environ: dict[str, str] | None = None) -> None:

@@ -12,7 +12,8 @@ import pytest
 from tests.treetext import entry
 
 from slimrun.backend.daemon import _alive, _pin, _same_config
-from slimrun.backend.docker_image import _below, config_of
+from slimrun.backend.docker_image import _below
+from slimrun.backend.host import config_of
 from slimrun.oci.config import Config
 from slimrun.tree.tar import Member
 

@@ -9,9 +9,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from slimrun.backend.base import LABEL_RUN, LABEL_STAGE, OUTPUT, Finished, Limits, Ran
-from slimrun.backend.docker_image import DockerImage, config_of
-from slimrun.backend.host import choose_host, image_facts
-from slimrun.backend.loading import load_image
+from slimrun.backend.host import choose_host, config_of, image_facts
 from slimrun.errors import ImageNotFound, Interrupted, SlimrunError
 from slimrun.events import Progress, Warned
 from slimrun.plan.pins import ImagePin
@@ -82,6 +80,8 @@ class DockerBackend:
         if facts is None:
             msg = f"the engine no longer has {pin.reference} ({pin.digest})"
             raise ImageNotFound(msg, hint="run with --refresh to settle the image anew")
+        from slimrun.backend.docker_image import DockerImage
+
         return DockerImage(self, pin, facts)
 
     def build(self, base: ImagePin, steps: Sequence[BuildStep], *, anew: int = 0, emit: Emit | None = None) -> Built:
@@ -92,6 +92,8 @@ class DockerBackend:
 
     def load(self, image: Finished) -> str:
         """Load the image under a name that no person uses."""
+        from slimrun.backend.loading import load_image
+
         name = f"{REPOSITORY}:{image.config.digest()[:12]}-{self._run}"
         try:
             load_image(image.config, name, self.engine, self._cache, self.check)

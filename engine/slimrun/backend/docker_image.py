@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from posixpath import dirname, join
@@ -11,13 +10,13 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from slimrun.backend.base import ENGINE_FILES, Layered, is_static
+from slimrun.backend.host import config_of
 from slimrun.backend.layers import cached_layers, known_layers
 from slimrun.backend.naming import leads
 from slimrun.backend.overlay import Unreadable
 from slimrun.backend.storage import open_overlay
 from slimrun.errors import BadArchive
 from slimrun.oci.archive import read_archive
-from slimrun.oci.config import Config, read_config
 from slimrun.tree.tar import plain, take_tar
 from slimrun.tree.tree import Tree
 
@@ -142,15 +141,3 @@ def _below(parent: str, members: Iterable[Member]) -> Iterator[Member]:
         path = join(parent, member.path.lstrip("/"))
         same_as = join(parent, member.same_as.lstrip("/")) if member.same_as else ""
         yield type(member)(path, member.entry, same_as)
-
-
-def config_of(facts: dict[str, Any]) -> Config:
-    """The config in what an engine says of an image."""
-    value = {
-        "architecture": facts["Architecture"],
-        "os": facts["Os"],
-        "variant": facts.get("Variant"),
-        "config": facts.get("Config"),
-        "rootfs": {"diff_ids": facts["RootFS"].get("Layers") or []},
-    }
-    return read_config(json.dumps(value).encode(), what=facts["Id"])

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from slimrun.backend.connection import UnixConnection, plain_connection
 from slimrun.errors import EngineUnreachable
+from slimrun.oci.config import Config, read_config
 from slimrun.settings import ENGINE_ADDRESS, HOW_ENGINES_ARE_WRITTEN
 
 if TYPE_CHECKING:
@@ -105,3 +106,15 @@ def _current_context(environ: Mapping[str, str]) -> str:
     except (OSError, ValueError):
         return ""
     return str(value.get("currentContext") or "") if isinstance(value, dict) else ""
+
+
+def config_of(facts: dict[str, Any]) -> Config:
+    """The config in what an engine says of an image."""
+    value = {
+        "architecture": facts["Architecture"],
+        "os": facts["Os"],
+        "variant": facts.get("Variant"),
+        "config": facts.get("Config"),
+        "rootfs": {"diff_ids": facts["RootFS"].get("Layers") or []},
+    }
+    return read_config(json.dumps(value).encode(), what=facts["Id"])
