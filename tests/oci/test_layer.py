@@ -208,6 +208,9 @@ def test_a_file_that_shrank_is_no_layer(tmp_path: Path) -> None:
     made = Tree({"/a": replace(file(b"abc"), content=Extent(str(tmp_path / "x"), 0, 3))})
     with pytest.raises(BytesGone, match="x ends inside"):
         write_layer(made, Cache(tmp_path), name="x", epoch=0)
+    wrong = Tree({"/a": replace(file(b"abc"), size=2)})
+    with pytest.raises(BytesGone, match="/a has 3 bytes, not the 2 of its entry"):
+        write_layer(wrong, Cache(tmp_path), name="x", epoch=0)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["x"], "nothing half-written"
 
 

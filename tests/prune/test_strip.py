@@ -53,6 +53,22 @@ def readelf(data: bytes, tmp_path: Path, *options: str) -> str:
     return done.stdout
 
 
+def test_an_empty_segment_behind_the_end_stops_nothing(source: Path) -> None:
+    """GNU_STACK covers no bytes, wherever its header says that they begin."""
+    data = build(source, "empty.so", "-shared", "-fPIC").read_bytes()
+    small = strip(data)
+    assert small is not None
+    (table,), (count,) = struct.unpack_from("<Q", data, 0x20), struct.unpack_from("<H", data, 0x38)
+    (at,) = (at for at in range(table, table + 56 * count, 56) if data[at : at + 4] == struct.pack("<I", 0x6474E551))
+    assert struct.unpack_from("<Q", data, at + 0x20) == (0,)
+    moved = bytearray(data)
+    struct.pack_into("<Q", moved, at + 8, len(data) - 1)
+    assert len(small) < len(data) - 1
+    again = strip(bytes(moved))
+    assert again is not None
+    assert len(again) == len(small)
+
+
 @pytest.mark.parametrize("options", [("-fPIE", "-pie"), ("-no-pie",), ("-static",), ("-static-pie",)])
 def test_programs_run(options: tuple[str, ...], source: Path, tmp_path: Path) -> None:
     built = build(source, "prog" + "".join(options), "-DPROGRAM", *options)

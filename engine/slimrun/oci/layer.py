@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from posixpath import dirname
 from typing import TYPE_CHECKING, Protocol
 
+from slimrun.errors import BytesGone
 from slimrun.tree.entry import Entry, Kind, file, folder
 from slimrun.tree.tar import XATTR
 from slimrun.tree.tree import Tree
@@ -67,9 +68,11 @@ def write_tar(tree: Tree, stream: Writable, *, epoch: int) -> None:
         # UTF-8 whatever the locale says.
         size += stream.write(info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape"))
         if info.size:
-            for piece in entry.pieces():
-                size += stream.write(piece)
-            size += stream.write(bytes(-info.size % tarfile.BLOCKSIZE))
+            written = sum(map(stream.write, entry.pieces()))
+            if written != info.size:
+                msg = f"{path} has {written} bytes, not the {info.size} of its entry"
+                raise BytesGone(msg, hint="run again; if it stays, `slimrun clean --max-size 0B` empties the cache")
+            size += written + stream.write(bytes(-info.size % tarfile.BLOCKSIZE))
     size += stream.write(bytes(2 * tarfile.BLOCKSIZE))
     stream.write(bytes(-size % tarfile.RECORDSIZE))
 

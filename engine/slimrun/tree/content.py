@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PIECE = 1 << 17
-_DAMAGED = "look at the disk; `slimrun clean --max-size 0B` empties the cache, whatever is in it is made anew"
+_DAMAGED = (
+    "if it is the cache's, empty that with `slimrun clean --max-size 0B`; if it is an engine's, pull the image again"
+)
 
 
 @dataclass(frozen=True, slots=True)
