@@ -153,7 +153,6 @@ def prune(given: Given, context: Context) -> Pruned:
     from slimrun.elf.decision import decided
     from slimrun.prune.globs import literal_folder
     from slimrun.prune.prune import prune_trees
-    from slimrun.prune.stripping import own_bytes, strip_layers
 
     step = cast("PruneTree", given.step)
     runtime = context.runtime(given.pins)
@@ -183,11 +182,26 @@ def prune(given: Given, context: Context) -> Pruned:
         context.emit(Warned(text=text))
     for finding in result.findings:
         context.emit(Warned(text=str(finding)))
-    with context.cache.pack(given.key) as pack:
-        if step.strip:
-            result = strip_layers(result, pack, context.facts, context.cache)
-        result = own_bytes(result, pack, context.cache.holds)
+    # `files` are the user's, and in the cache.
+    layers = (
+        (name, tree if name == "files" else _kept(tree, context, strip=step.strip)) for name, tree in result.layers
+    )
+    result = replace(result, layers=tuple(layers))
     return result if step.bytecode == "drop" else _with_bytecode(result, runtime, step, given, context)
+
+
+def _kept(tree: Tree, context: Context, *, strip: bool) -> Tree:
+    """A layer with its bytes in the cache, stripped if `strip`, once for all images that have it."""
+    from slimrun.prune.stripped import REVISION
+    from slimrun.prune.stripping import keep_layer
+
+    key = digest_of((__version__, REVISION, strip, tree))
+
+    def make() -> Tree:
+        with context.cache.pack(key) as pack:
+            return keep_layer(tree, pack, context.facts, context.cache, strip=strip)
+
+    return cast("Tree", context.shared("kept", key, make)) if tree else tree
 
 
 def _common_key(given: Given) -> str:
@@ -311,7 +325,7 @@ class Worker:
 WORKERS: dict[str, Worker] = {
     "resolve": Worker(resolve),
     **{name: Worker(compile_part) for name in BUILDING},
-    "python": Worker(python),
+    "python": Worker(python, 2),
     "packages": Worker(packages),
     "toolchain": Worker(toolchain),
     "wheels": Worker(wheels, revision=2),

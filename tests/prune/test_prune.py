@@ -81,7 +81,7 @@ def test_every_reason_ends_at_the_recipe() -> None:
 
 def test_level_none_keeps_what_nothing_can_load() -> None:
     found = prune(level="none")
-    taken = set(base_build().selection)
+    taken = set(base_build().whys)
     assert taken <= set(layer(found, "python"))
     assert f"{PY}/lib-dynload/_tkinter{TAG}" in taken
     assert sorted(item.name for item in found.unresolved) == ["libtk8.6.so", "libuuid.so.1"]

@@ -1,4 +1,4 @@
-"""Symbols out of the layers, and the wheels' RECORDs brought up to date with it."""
+"""The bytes of a layer: in the cache, without symbols, and the wheels' RECORDs brought up to date with it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.images import INTERPRETER
 from tests.treetext import tree
 
 from slimrun.cache.store import Cache
 from slimrun.elf.facts import Facts
-from slimrun.elf.model import Closure
-from slimrun.prune.pruned import Pruned
+from slimrun.prune import stripped as module
 from slimrun.prune.strip import strip
-from slimrun.prune.stripping import own_bytes, strip_layers
+from slimrun.prune.stripping import keep_layer
 from slimrun.tree.content import Extent
 
 if TYPE_CHECKING:
@@ -43,33 +41,32 @@ def fat(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @pytest.fixture
-def stripped(tmp_path: Path) -> Callable[..., dict[str, Tree]]:
-    def run(**layers: Tree) -> dict[str, Tree]:
-        pruned = Pruned(
-            layers=tuple(layers.items()), whys=(), removed=(), roots=(), closure=Closure(), interpreter=INTERPRETER
-        )
+def stripped(tmp_path: Path) -> Callable[[Tree], Tree]:
+    def run(made: Tree) -> Tree:
         cache = Cache(tmp_path)
         with cache.pack("key") as pack:
-            found = strip_layers(pruned, pack, Facts(), cache)
-        return dict(found.layers)
+            return keep_layer(made, pack, Facts(), cache, strip=True)
 
     return run
 
 
-def test_what_is_stripped(fat: bytes, stripped: Callable[..., dict[str, Tree]]) -> None:
+@pytest.mark.parametrize("large", [1 << 18, 1])
+def test_what_is_stripped(
+    fat: bytes, stripped: Callable[[Tree], Tree], large: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the pack or, of a large file, in a blob."""
+    monkeypatch.setattr(module, "LARGE", large)
     made = tree({"/lib/x.so": fat, "/lib/same.so": fat, "/lib/text": b"text", "/lib/l.so": "symlink x.so"})
     small = strip(fat)
     assert small is not None
-    found = stripped(python=made, wheels=made, files=made, system=made)
-    assert found["files"] == made, "files are the user's"
-    for name in ("python", "wheels", "system"):
-        assert found[name].read("/lib/x.so") == found[name].read("/lib/same.so") == small
-        assert found[name]["/lib/x.so"].size == len(small) < len(fat)
-        assert found[name]["/lib/x.so"].mode == 0o755
-        assert found[name].without(["/lib/x.so", "/lib/same.so"]) == made.without(["/lib/x.so", "/lib/same.so"])
+    found = stripped(made)
+    assert found.read("/lib/x.so") == found.read("/lib/same.so") == small
+    assert found["/lib/x.so"].size == len(small) < len(fat)
+    assert found["/lib/x.so"].mode == 0o755
+    assert found.without(["/lib/x.so", "/lib/same.so"]) == made.without(["/lib/x.so", "/lib/same.so"])
 
 
-def test_a_record_is_brought_up_to_date(fat: bytes, stripped: Callable[..., dict[str, Tree]]) -> None:
+def test_a_record_is_brought_up_to_date(fat: bytes, stripped: Callable[[Tree], Tree]) -> None:
     rows = [
         "x/x.so,sha256=old,1",
         "../../../bin/tool,sha256=old,1",
@@ -85,7 +82,7 @@ def test_a_record_is_brought_up_to_date(fat: bytes, stripped: Callable[..., dict
             f"{SITE}/y-1.dist-info/RECORD": other.encode(),
         }
     )
-    found = stripped(wheels=made)["wheels"]
+    found = stripped(made)
     entry = found[f"{SITE}/x/x.so"]
     digest = urlsafe_b64encode(bytes.fromhex(entry.digest)).rstrip(b"=").decode()
     new = list(csv.reader(io.StringIO(found.read(f"{SITE}/x-1.dist-info/RECORD").decode())))
@@ -98,31 +95,31 @@ def test_a_record_is_brought_up_to_date(fat: bytes, stripped: Callable[..., dict
     assert found[f"{SITE}/y-1.dist-info/RECORD"] == made[f"{SITE}/y-1.dist-info/RECORD"]
 
 
-def test_names_of_one_file_stay_one_file(fat: bytes, stripped: Callable[..., dict[str, Tree]]) -> None:
+def test_names_of_one_file_stay_one_file(fat: bytes, stripped: Callable[[Tree], Tree]) -> None:
     made = tree({"/bin/a": fat, "/bin/b": fat}).map(lambda _, entry: replace(entry, inode="/bin/a"))
-    found = stripped(python=made)["python"]
+    found = stripped(made)
     assert {entry.inode for entry in found.values()} == {"/bin/a"}
     assert found.size() < len(fat)
 
 
-def test_nothing_to_strip(stripped: Callable[..., dict[str, Tree]]) -> None:
+def test_nothing_to_strip(stripped: Callable[[Tree], Tree]) -> None:
     made = tree({"/a": b"text", "/b": b"\x7fELF but not really"})
-    assert stripped(python=made)["python"] == made
+    assert stripped(made) == made
 
 
-def test_what_is_kept_is_in_the_cache(tmp_path: Path) -> None:
-    """Also a file that nothing was stripped of, and that a supply has elsewhere."""
+@pytest.mark.parametrize("unstripped", [False, True])
+def test_what_is_kept_is_in_the_cache(
+    fat: bytes, tmp_path: Path, unstripped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also a file that nothing is stripped of, and that a supply has elsewhere."""
+    monkeypatch.setattr(module, "strip", lambda _: None)
     theirs, cache = tmp_path / "theirs", Cache(tmp_path / "cache")
-    theirs.write_bytes(b"text")
-    made = tree({"/lib/text": b"text", "/lib/inline": b"inline", "/lib/l.so": "symlink text"})
-    made = made.map(
-        lambda path, entry: replace(entry, content=Extent(str(theirs), 0, 4)) if path == "/lib/text" else entry
-    )
-    pruned = Pruned(
-        layers=(("python", made),), whys=(), removed=(), roots=(), closure=Closure(), interpreter=INTERPRETER
-    )
+    theirs.write_bytes(b"text" + fat)
+    made = tree({"/lib/text": b"text", "/lib/x.so": fat, "/lib/inline": b"inline", "/lib/l.so": "symlink text"})
+    places = {"/lib/text": Extent(str(theirs), 0, 4), "/lib/x.so": Extent(str(theirs), 4, len(fat))}
+    left = made.map(lambda path, entry: replace(entry, content=places[path], digest="") if path in places else entry)
     with cache.pack("key") as pack:
-        found = dict(own_bytes(pruned, pack, cache.holds).layers)["python"]
+        found = keep_layer(left, pack, Facts(), cache, strip=not unstripped)
     theirs.unlink()
     assert found.dump() == made.dump()
-    assert (found.read("/lib/text"), found.read("/lib/inline")) == (b"text", b"inline")
+    assert [found.read(path) for path in ("/lib/text", "/lib/x.so", "/lib/inline")] == [b"text", fat, b"inline"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from posixpath import dirname, join
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from slimrun.backend.daemon import DockerBackend
+    from slimrun.backend.overlay import Put
+    from slimrun.cache.writers import Pack
     from slimrun.plan.pins import ImagePin
     from slimrun.tree.tar import Member
 
@@ -51,7 +53,7 @@ class DockerImage:
         return self._backend.engine.target(self._backend.reader(self._pin.digest), path)
 
     def tree(self, folders: Sequence[str], *, libraries: Sequence[str] = ()) -> Tree:
-        """Each folder taken into the cache once for this image; folders of libraries first, as the largest."""
+        """All folders; what has to be copied is, once for this image. Folders of libraries come first, as the largest."""
         wanted = [*((folder, True) for folder in libraries), *((folder, False) for folder in folders)]
         found = {each: self._backend.cache.load_value("folder", self._key(*each)) for each in wanted}
         lacking = [each for each, tree in found.items() if tree is None]
@@ -93,26 +95,27 @@ class DockerImage:
     def _take(self, second: bool, folder: str, lean: bool) -> Tree:
         """One folder with the bytes of its files; of a link the link alone."""
         cache, key, skip = self._backend.cache, self._key(folder, lean), is_static if lean else _nothing
+        # Few of its files are ever kept, and prune copies these: in an image that can be pulled again all stay where they are.
+        tree = self._laid(folder, skip, None) if self._pin.manifest else None
+        if tree is not None:
+            return tree
         with cache.lock(f"folder-{key}"):
-            tree = self._laid(folder, key, skip, left=lean and bool(self._pin.manifest))
-            if tree is None:
-                tree = self._taken(second, folder, key, skip)
+            with cache.pack(key) as pack:
+                tree = self._laid(folder, skip, pack.add)
+                if tree is None:
+                    tree = self._taken(second, folder, skip, pack)
             cache.save_value("folder", key, tree)
         return tree
 
-    def _laid(self, folder: str, key: str, skip: Skip, *, left: bool) -> Tree | None:
-        """A folder out of the image's layers, None where they cannot be read.
-
-        Of libraries a few in a thousand are ever kept: prune copies these, the others may be `left` where they are in an image
-        that can be pulled again.
-        """
+    def _laid(self, folder: str, skip: Skip, put: Put | None) -> Tree | None:
+        """A folder out of the image's layers, None where they cannot be read."""
         if self._overlay is None:
             return None
-        with suppress(Unreadable), nullcontext() if left else self._backend.cache.pack(key) as pack:
-            return self._overlay.take(folder, pack.add if pack else None, skip=skip)
+        with suppress(Unreadable):
+            return self._overlay.take(folder, put, skip=skip)
         return None
 
-    def _taken(self, second: bool, folder: str, key: str, skip: Skip) -> Tree:
+    def _taken(self, second: bool, folder: str, skip: Skip, pack: Pack) -> Tree:
         """A folder as an archive of the engine, its files kept as they come."""
         container = self._backend.reader(self._pin.digest, second)
         stream = self._backend.engine.archive(container, folder)
@@ -120,7 +123,7 @@ class DockerImage:
             return Tree()
         what = f"{folder} of {self._pin.reference}"
         try:
-            with stream, self._backend.cache.pack(key) as pack:
+            with stream:
                 members = take_tar(stream, pack.add, what=what, skip=skip)
         except BadArchive as error:  # what an engine hands over without a length can only end too early
             raise self._backend.engine.broke_off(what) from error

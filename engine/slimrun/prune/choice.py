@@ -63,21 +63,22 @@ class Choice:
         table = Rules(build.interpreter)
         level_why = setting("level", f"prune.level: {self.rules.level}", self.rules.level_where, build.line)
         kept: dict[str, Entry] = {}
-        for path, entry in build.selection.items():
-            if self._is_device(path, entry, build.whys[path]):
+        for path, why in build.whys.items():
+            entry = build.supply[path]
+            if self._is_device(path, entry, why):
                 continue
-            if self._settled(path, entry, build.whys[path]):
+            if self._settled(path, entry, why):
                 if self.keeps(path):
                     kept[path] = entry
                 continue
             group = None if self.loose else table.group(path)
             if group is None:
                 kept[path] = entry
-                self.whys[path] = build.whys[path]
+                self.whys[path] = why
             else:
                 self.remove(path, entry, Why(rule=group.name, text=group.text, because=level_why))
         for path, entry in supply.items():
-            if path not in build.selection and self.keeps(path):
+            if path not in build.whys and self.keeps(path):
                 if self._is_device(path, entry, self._keep_why(path)):
                     continue
                 kept[path] = entry
@@ -108,9 +109,9 @@ class Choice:
                 text = f"{path}:{line} imports {module}"
                 wanted.setdefault(groups[module], Why(rule="imported", text=text, because=whys[path]))
         kept = {
-            path: build.selection[path]
+            path: build.supply[path]
             for path, item in self.removed.items()
-            if item.why.rule in wanted and path in build.selection
+            if item.why.rule in wanted and path in build.whys
         }
         self.whys |= {path: wanted[self.removed[path].why.rule] for path in kept}
         return Tree(kept)

@@ -86,8 +86,10 @@ class Gatherer:
     def resume(self, state: State) -> None:
         """Know what another gatherer over these supplies knew."""
         self.found, self.lost = set(state.found), {name: (feature(name), path) for name, path in state.lost}
-        self._fetched, self._more = set(state.fetched), state.read
-        self._supplies[-1] = state.read.merge(self._base)
+        self._fetched = set(state.fetched)
+        if state.read is not self._more:
+            self._more = state.read
+            self._supplies[-1] = state.read.merge(self._base)
 
     @property
     def nss(self) -> bool:

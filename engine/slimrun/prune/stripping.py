@@ -1,56 +1,38 @@
-"""Symbols out of what a recipe keeps, and the wheels' RECORDs brought up to date with it."""
+"""The bytes of what an image gets: in the cache, without symbols, and the wheels' RECORDs brought up to date with it."""
 
 from __future__ import annotations
 
 import csv
 import io
 from base64 import urlsafe_b64encode
-from dataclasses import replace
 from posixpath import dirname, normpath
 from typing import TYPE_CHECKING
 
 from slimrun.prune.stripped import stripped
 from slimrun.tree.content import Extent
-from slimrun.tree.tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from slimrun.cache.store import Cache
     from slimrun.cache.writers import Pack
     from slimrun.elf.facts import Facts
-    from slimrun.prune.prune import Pruned
     from slimrun.tree.entry import Entry
-
-LAYERS = ("python", "packages", "wheels", "system")
-
-
-def strip_layers(pruned: Pruned, pack: Pack, facts: Facts, cache: Cache) -> Pruned:
-    """The same result, every ELF file of CPython, wheels and their libraries stripped; `files` stay as they are."""
-    layers = tuple(
-        (name, _stripped(tree, pack, facts, cache) if name in LAYERS else tree) for name, tree in pruned.layers
-    )
-    return replace(pruned, layers=layers)
+    from slimrun.tree.tree import Tree
 
 
-def own_bytes(pruned: Pruned, pack: Pack, holds: Callable[[str], bool]) -> Pruned:
-    """The same result with the bytes of all that is kept in the cache, wherever its supplies had theirs (`Cache.holds`)."""
-
-    def kept(path: str, entry: Entry) -> Entry:
-        if not isinstance(entry.content, Extent) or holds(entry.content.file):
-            return entry
-        return pack.keep(path, entry)
-
-    return replace(pruned, layers=tuple((name, tree.map(kept)) for name, tree in pruned.layers))
-
-
-def _stripped(tree: Tree, pack: Pack, facts: Facts, cache: Cache) -> Tree:
+def keep_layer(tree: Tree, pack: Pack, facts: Facts, cache: Cache, *, strip: bool) -> Tree:
+    """The same tree with all its bytes in the cache, wherever its supplies had them; its ELF files without symbols if `strip`."""
     changed: dict[str, Entry] = {}
+    copied: dict[str, Entry] = {}
     for path, entry in tree.files():
         # Damaged ELF is somebody's test data, and stays as it is.
-        if facts.sound(path, entry) is not None and (new := stripped(entry, cache)) is not entry:
+        if strip and facts.sound(path, entry) is not None and (new := stripped(entry, pack, cache)) is not entry:
             changed[path] = new
-    return tree.merge(Tree(changed), Tree(_records(tree, changed, pack)))
+        elif isinstance(entry.content, Extent) and not cache.holds(entry.content.file):
+            copied[path] = pack.keep(path, entry)
+    new_entries = copied | changed | _records(tree, changed, pack)
+    return tree.map(lambda path, entry: new_entries.get(path, entry))
 
 
 def _records(tree: Tree, changed: Mapping[str, Entry], pack: Pack) -> dict[str, Entry]:

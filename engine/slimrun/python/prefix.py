@@ -18,13 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseBuild:
-    """A CPython and where it came from: `selection` is what may go into the image, `supply` what libraries come from.
+    """A CPython and where it came from: `supply` is what libraries come from, and what of it may go into the image has a `why`.
 
     `owners` has the Debian package of each path, where packages are what it came from.
     """
 
     interpreter: Interpreter
-    selection: Tree
     supply: Tree
     supply_name: str
     whys: Mapping[str, Why]
@@ -53,7 +52,6 @@ def take(tree: Tree, interpreter: Interpreter, *, name: str, why: Why) -> BaseBu
     whys = {path: reasons[kind] for path in tree if (kind := _kind(path, tree, interpreter))}
     return BaseBuild(
         interpreter=interpreter,
-        selection=tree.only(lambda path, _: path in whys),
         supply=tree,
         supply_name=name,
         whys=whys,
