@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from importlib.resources.abc import Traversable
 
 
-def _folder(name: str) -> Traversable:
-    beside = files("slimrun") / name
+def _folder(name: str) -> Path:
+    beside = Path(__file__).parent / name
     if beside.is_dir():
         return beside
     return Path(__file__).resolve().parents[2] / name

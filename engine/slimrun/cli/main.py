@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 import gc
 import os
@@ -102,6 +101,8 @@ def _looks_like_a_file(word: str) -> bool:
 
 
 def _unknown_word(word: str) -> SlimrunError:
+    import difflib
+
     files = [str(path) for folder in (Path(), *_recipe_folders()) for path in sorted(folder.glob("*.y*ml"))]
     known = {**{name: name for name in COMMANDS}, **{Path(name).stem: name for name in files}}
     near = [known[name] for name in difflib.get_close_matches(word, sorted(known), n=3, cutoff=0.6)]

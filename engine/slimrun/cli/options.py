@@ -6,12 +6,15 @@ import argparse
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from slimrun.errors import BadCommandLine
+from slimrun.errors import BadCommandLine, RequirementNotMet
 from slimrun.recipe.slim import find_slim, load_slim
 from slimrun.recipe.slim_model import Slim
 from slimrun.settings import ENGINE_ADDRESS, HOW_ENGINES_ARE_WRITTEN, Settings
+
+if TYPE_CHECKING:
+    from slimrun.recipe.problems import Memory
 
 LAST_TIME = 0o77777777777  # what a tar's header has room for: the year 2242
 
@@ -58,14 +61,22 @@ def make_settings(words: argparse.Namespace, slim: Slim) -> Settings:
     )
 
 
-def nearest_slim(start: Path, flag: str | None = None) -> Slim:
-    """The slim.yaml of `--config`, else of $SLIMRUN_CONFIG, else the nearest one from `start` upwards, else none."""
+def nearest_slim(start: Path, flag: str | None = None, *, memory: Memory | None = None) -> Slim:
+    """The slim.yaml of `--config`, else of $SLIMRUN_CONFIG, else the nearest one from `start` upwards, else none.
+
+    `memory` as `problems.check` has it.
+    """
     given = flag or os.environ.get("SLIMRUN_CONFIG")
     config = find_slim(start, config=Path(given) if given else None)
-    return load_slim(config) if config else Slim()
+    return load_slim(config, memory=memory) if config else Slim()
 
 
 def default_cache() -> Path:
-    """`$XDG_CACHE_HOME/slimrun`, else `~/.cache/slimrun`."""
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "slimrun"
+    """`$XDG_CACHE_HOME/slimrun`, else `~/.cache/slimrun`; raises RequirementNotMet for who has no home."""
+    if home := os.environ.get("XDG_CACHE_HOME"):
+        return Path(home) / "slimrun"
+    try:
+        return Path.home() / ".cache" / "slimrun"
+    except RuntimeError as error:
+        msg = "there is no folder for the cache: HOME is not set, and nobody knows this user"
+        raise RequirementNotMet(msg, hint="set HOME or XDG_CACHE_HOME, or cache.dir in slim.yaml") from error

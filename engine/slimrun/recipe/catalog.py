@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from slimrun.recipe.model import Recipe
+    from slimrun.recipe.problems import Memory
     from slimrun.recipe.slim_model import Slim
 
 
@@ -42,31 +43,38 @@ class Member:
 
 
 def load_members(
-    path: Path, *, sets: tuple[str, ...] = (), extra_vars: MappingOf[str, str] | None = None, slim: Slim
+    path: Path,
+    *,
+    sets: tuple[str, ...] = (),
+    extra_vars: MappingOf[str, str] | None = None,
+    slim: Slim,
+    memory: Memory | None = None,
 ) -> tuple[Member, ...]:
-    """The images of a FILE: a catalog's in its order, or the one of a recipe.
+    """The images of a FILE: a catalog's in its order, or the one of a recipe; `memory` as `problems.check` has it.
 
     Raises what load_recipe raises; RecipeInvalid holds the problems of the catalog and of all its recipes.
     """
     reader = _once(read_document)
     document = reader(recipe_file(path))
     if not is_catalog(document):
-        recipe = load_recipe(path, sets=sets, extra_vars=extra_vars, slim=slim, read=reader)
+        recipe = load_recipe(path, sets=sets, extra_vars=extra_vars, slim=slim, read=reader, memory=memory)
         name = recipe.origin("name")
         return (Member(recipe=recipe, where=name.where if name else Where(str(path), 1, 1)),)
     root = read.mapping(as_text(document.root, load_schema("catalog")))
-    if shape := check(root, load_schema("catalog"), formats=False):
+    if shape := check(root, load_schema("catalog"), formats=False, memory=memory):
         raise RecipeInvalid(in_order(shape, (document,)))
     named = at(root, ("catalog",))
     catalog = named.text if isinstance(named, Scalar) and named.text else path.stem
     around = recipe_keys(at(root, ("defaults",)))
     wanted, problems = expand(root, path.parent, extra_vars or {})
-    problems.update(dict.fromkeys(misplaced(root)))
+    problems.update(dict.fromkeys(misplaced(root, memory)))
     members: list[tuple[Wanted, Member]] = []
     for item in wanted:
         within = Around(image=item.layer, defaults=around, document=document)
         try:
-            recipe = load_recipe(item.path, sets=sets, extra_vars=extra_vars, slim=slim, around=within, read=reader)
+            recipe = load_recipe(
+                item.path, sets=sets, extra_vars=extra_vars, slim=slim, around=within, read=reader, memory=memory
+            )
         except RecipeInvalid as error:
             problems.update(dict.fromkeys(error.problems))
         except Invalid as error:

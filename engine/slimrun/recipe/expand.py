@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping as MappingOf
     from pathlib import Path
 
+    from slimrun.recipe.problems import Memory
+
 _NOT_IN_NAME = re.compile("[^a-z0-9._-]+")
 NOTHING = Mapping(entries=(), where=Where("catalog"))
 # Keys that a catalog says elsewhere, or that belong to one file, and what to do instead.
@@ -82,14 +84,14 @@ def _entries(root: Mapping) -> tuple[Node, ...]:
     return images.items if isinstance(images, Sequence) else ()
 
 
-def misplaced(root: Mapping) -> Iterator[Problem]:
+def misplaced(root: Mapping, memory: Memory | None) -> Iterator[Problem]:
     """What is wrong with the recipe keys that a catalog holds."""
-    yield from _keys_of(at(root, ("defaults",)), "'defaults'", _NOT_A_DEFAULT)
+    yield from _keys_of(at(root, ("defaults",)), "'defaults'", _NOT_A_DEFAULT, memory)
     for entry in _entries(root):
-        yield from _keys_of(at(entry, ("set",)), "'set'", _NOT_IN_SET)
+        yield from _keys_of(at(entry, ("set",)), "'set'", _NOT_IN_SET, memory)
 
 
-def _keys_of(node: Node | None, owner: str, forbidden: dict[str, str]) -> Iterator[Problem]:
+def _keys_of(node: Node | None, owner: str, forbidden: dict[str, str], memory: Memory | None) -> Iterator[Problem]:
     if not isinstance(node, Mapping):
         return
     for key, hint in forbidden.items():
@@ -97,7 +99,7 @@ def _keys_of(node: Node | None, owner: str, forbidden: dict[str, str]) -> Iterat
         if entry is not None:
             text = f"'{key}' does not belong in {owner}"
             yield Problem(where=entry.where, text=text, rule="not-here", hint=hint)
-    yield from check(recipe_keys(node), load_schema("recipe"), formats=False)
+    yield from check(recipe_keys(node), load_schema("recipe"), formats=False, memory=memory)
 
 
 def expand(root: Mapping, folder: Path, extra_vars: MappingOf[str, str]) -> tuple[list[Wanted], dict[Problem, None]]:

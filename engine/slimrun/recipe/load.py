@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from slimrun.recipe.model import Recipe
+    from slimrun.recipe.problems import Memory
     from slimrun.recipe.slim_model import Slim
 
 _NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
@@ -49,8 +50,10 @@ def load_recipe(
     slim: Slim,
     around: Around | None = None,
     read: Callable[[Path], Document] = read_document,
+    memory: Memory | None = None,
 ) -> Recipe:
-    """The recipe in `path`, complete and checked; `read` lets a caller parse a file once that many images share.
+    """The recipe in `path`, complete and checked; `read` lets a caller parse a file once that many images share, and `memory`
+    remembers what was right (`problems.check`).
 
     Raises RecipeInvalid with all problems, Invalid for a file that cannot be read or is a catalog, and BadCommandLine
     for a `--set` that is none.
@@ -60,10 +63,11 @@ def load_recipe(
     layers = tuple(mapping(as_text(document.root, schema)) for document in chain.documents)
     command_line = mapping(as_text(sets_layer(sets, schema, path.parent), schema))
     # What a path of --set leaves out, a lower layer may have: whether it does shows in the whole.
-    given = {problem for problem in check(command_line, schema, formats=False) if problem.rule != "missing-key"}
+    found = check(command_line, schema, formats=False, memory=memory)
+    given = {problem for problem in found if problem.rule != "missing-key"}
     problems = {*chain.problems, *given}
     for layer in layers:
-        problems |= {*check(layer, schema, formats=False)}
+        problems |= {*check(layer, schema, formats=False, memory=memory)}
     whole = cascade(
         extra_vars=extra_vars_layer(extra_vars or {}),
         sets=command_line,
@@ -76,7 +80,7 @@ def load_recipe(
     )
     final = interpolate(mapping(without_nulls(whole)))
     root = fit_name(final.root, around.image) if around else final.root
-    problems |= {problem for problem in _check_whole(root, path) if problem.where not in final.unfinished}
+    problems |= {problem for problem in _check_whole(root, path, memory) if problem.where not in final.unfinished}
     problems |= {*final.problems}
     if chain.problems:  # what a lost parent would have given cannot be missed
         problems = {problem for problem in problems if problem.rule not in ("missing-key", "undefined")}
@@ -91,8 +95,8 @@ def load_recipe(
     return build_recipe(complete, path, slim.registry.prefix, lambda where: line_at(where, documents))
 
 
-def _check_whole(whole: Mapping, path: Path) -> Iterable[Problem]:
-    yield from check(whole, strict(load_schema("recipe"), required=("python",)), formats=True)
+def _check_whole(whole: Mapping, path: Path, memory: Memory | None) -> Iterable[Problem]:
+    yield from check(whole, strict(load_schema("recipe"), required=("python",)), formats=True, memory=memory)
     yield from check_paths(whole)
     if whole.find("name") is None and not _NAME.fullmatch(path.stem):
         text = f"the file's name {quoted(path.stem)} cannot be the image's name"

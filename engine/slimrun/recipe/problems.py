@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-import jsonschema
-
+from slimrun import __version__
 from slimrun.errors import Problem
 from slimrun.recipe.formats import FORMATS
 from slimrun.recipe.nodes import Mapping, at, plain
@@ -34,8 +34,40 @@ _TYPES = {
 }
 
 
-def check(root: Mapping, schema: Schema, *, formats: bool) -> tuple[Problem, ...]:
-    """All problems of a tree's shape, in file order; `formats` only where nothing is left to interpolate."""
+# Raised when a format finds fault with what was right.
+REVISION = 1
+
+
+class Memory(Protocol):
+    """What remembers from run to run which trees were right."""
+
+    def has(self, key: str) -> bool:
+        """Whether this one was."""
+        ...
+
+    def note(self, key: str) -> None:
+        """This one is."""
+        ...
+
+
+def check(root: Mapping, schema: Schema, *, formats: bool, memory: Memory | None = None) -> tuple[Problem, ...]:
+    """All problems of a tree's shape, in file order; `formats` only where nothing is left to interpolate.
+
+    A tree that was right before has none: jsonschema would take a quarter of a run in which all else is cached.
+    """
+    if memory is None:
+        return _found(root, schema, formats=formats)
+    asked = json.dumps((__version__, REVISION, formats, schema, plain(root)))
+    key = hashlib.sha256(asked.encode()).hexdigest()
+    problems = () if memory.has(key) else _found(root, schema, formats=formats)
+    if not problems:
+        memory.note(key)
+    return problems
+
+
+def _found(root: Mapping, schema: Schema, *, formats: bool) -> tuple[Problem, ...]:
+    import jsonschema
+
     checker = jsonschema.FormatChecker(formats=())
     if formats:
         for name, complaint in FORMATS.items():

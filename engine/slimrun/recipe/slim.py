@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from slimrun.recipe.problems import Memory
     from slimrun.recipe.slim_model import Profile
     from slimrun.settings import BackendName, LockMode, Output, Pull
 
@@ -35,8 +36,8 @@ def find_slim(start: Path, *, config: Path | None = None) -> Path | None:
     return next((folder / FILE_NAME for folder in folders_up(start) if (folder / FILE_NAME).is_file()), None)
 
 
-def load_slim(path: Path, *, version: str = __version__) -> Slim:
-    """slim.yaml's values, complete and checked; `version` is the running tool's, for `requires`.
+def load_slim(path: Path, *, version: str = __version__, memory: Memory | None = None) -> Slim:
+    """slim.yaml's values, complete and checked; `version` is the running tool's, for `requires`, `memory` as `check` has it.
 
     Raises Invalid for a file that cannot be read and RecipeInvalid with all problems.
     """
@@ -44,7 +45,7 @@ def load_slim(path: Path, *, version: str = __version__) -> Slim:
     schema = load_schema("slim")
     written = read.mapping(without_nulls(as_text(document.root, schema)))
     defaults = _defaults(written)
-    problems = {*check(written, strict(schema), formats=True), *_check_defaults(defaults)}
+    problems = {*check(written, strict(schema), formats=True, memory=memory), *_check_defaults(defaults, memory)}
     problems |= {*_check_requires(written, version)}
     if problems:
         raise RecipeInvalid(in_order(problems, (document,)))
@@ -57,8 +58,8 @@ def _defaults(root: Mapping) -> Mapping:
     return read.mapping(as_text(found, load_schema("recipe"))) if isinstance(found, Mapping) else NO_DEFAULTS
 
 
-def _check_defaults(defaults: Mapping) -> Iterator[Problem]:
-    yield from check(defaults, load_schema("recipe"), formats=False)
+def _check_defaults(defaults: Mapping, memory: Memory | None) -> Iterator[Problem]:
+    yield from check(defaults, load_schema("recipe"), formats=False, memory=memory)
     for key in ("extends", "name"):
         entry = defaults.find(key)
         if entry is not None:

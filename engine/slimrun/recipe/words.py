@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,6 +24,8 @@ def names(values: Iterable[str]) -> str:
 
 def near_miss(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
     """The known word that was probably meant, or None."""
+    import difflib  # for a person who mistyped something
+
     by_lower = {name.lower().replace("-", "_"): name for name in sorted(known)}
     found = difflib.get_close_matches(word.lower().replace("-", "_"), by_lower, n=1, cutoff=cutoff)
     return by_lower[found[0]] if found else None
