@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from slimrun.errors import Problem, Where
-from slimrun.recipe.formats import FORMATS
 from slimrun.recipe.matrix import combinations
 from slimrun.recipe.merge import merge
 from slimrun.recipe.nodes import Entry, Mapping, Node, Scalar, Sequence, at
@@ -163,6 +162,8 @@ def _wanted(
 
 def _recipe_path(entry: Node, layer: Mapping) -> tuple[Scalar | None, tuple[Problem, ...]]:
     """The path that `recipe` means with this image's variables."""
+    from slimrun.recipe.formats import FORMATS
+
     holder = Mapping(
         entries=tuple(item for item in (_mapping(entry).find("recipe"), layer.find("vars")) if item), where=entry.where
     )

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from slimrun import __version__
 from slimrun.errors import Problem
-from slimrun.recipe.formats import FORMATS
 from slimrun.recipe.nodes import Mapping, at, plain
 from slimrun.recipe.schema import Schema, choices, key_paths, types_of
 from slimrun.recipe.words import names, near_miss, quoted
@@ -67,6 +66,8 @@ def check(root: Mapping, schema: Schema, *, formats: bool, memory: Memory | None
 
 def _found(root: Mapping, schema: Schema, *, formats: bool) -> tuple[Problem, ...]:
     import jsonschema
+
+    from slimrun.recipe.formats import FORMATS
 
     checker = jsonschema.FormatChecker(formats=())
     if formats:
