@@ -62,7 +62,7 @@ class Overlay:
             return ROOT
         place = self._place(path)
         with _asking():
-            return _entry(place) if place else None
+            return _entry(place, "") if place else None
 
     def take(self, folder: str, put: Put | None, *, skip: Callable[[str], bool]) -> Tree:
         """A path with all below it, under the name that was asked for; an empty tree where nothing is there.
@@ -71,27 +71,26 @@ class Overlay:
         they stay where they are, unread. Sockets are left out, as an engine leaves them out.
         """
         real = real_path(self, folder)
+        if real is None:
+            return Tree()
         with _asking():  # but not what `put` says of where it writes
-            found = {folder + item[0].removeprefix(real): item for item in self._walk(real)} if real else {}
+            found = [(folder + path.removeprefix(real), place, entry) for path, place, entry in self._walk(real)]
         entries: dict[str, Entry] = {}
-        for path, (lying, place, entry) in found.items():
+        for path, place, entry in found:
             if skip(path):
                 continue
             entries[path] = entry
             if entry.kind is Kind.FILE and put is not None:
                 kept = _taken(place, put)
                 entries[path] = replace(entry, size=kept.size, digest=kept.digest, content=kept.content)
-            elif entry.kind is Kind.FILE:
-                origin = self._digests[place.removesuffix(lying)] + lying
-                entries[path] = replace(entry, content=Extent(place, 0, entry.size, origin))
         return own_names(Tree(entries))
 
     def _walk(self, path: str) -> Iterator[tuple[str, str, Entry]]:
-        """Each path, the place where it lies, and its entry."""
+        """Each path, the place where it lies, and its entry, whose bytes lie there, too."""
         todo = [(path, self._place(path))]
         while todo:
             path, place = todo.pop()
-            entry = _entry(place) if place else None
+            entry = _entry(place, self._digests[place.removesuffix(path)] + path) if place else None
             if entry is not None:
                 yield path, place, entry
                 if entry.kind is Kind.DIR:
@@ -151,8 +150,8 @@ def _all_here(place: str, names: Sequence[str]) -> None:
         raise Unreadable(msg)
 
 
-def _entry(place: str) -> Entry | None:
-    """The entry of a place, of a file without digest; None for a socket."""
+def _entry(place: str, origin: str) -> Entry | None:
+    """The entry of a place, of a file without digest, its bytes known by `origin`; None for a socket."""
     facts = os.lstat(place)
     kind = _KINDS.get(S_IFMT(facts.st_mode))
     if kind is None:
@@ -168,6 +167,7 @@ def _entry(place: str) -> Entry | None:
         inode=f"{facts.st_dev}:{facts.st_ino}" if kind is Kind.FILE and facts.st_nlink > 1 else "",
         device=(os.major(facts.st_rdev), os.minor(facts.st_rdev)) if special else (0, 0),
         xattrs=_capability(place) if kind is Kind.FILE else (),
+        content=Extent(place, 0, facts.st_size, origin) if kind is Kind.FILE else None,
     )
 
 
