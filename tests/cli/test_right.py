@@ -47,6 +47,16 @@ def test_once_for_each_content(shop: Shop, looks: Callable[[], int]) -> None:
     assert looks() > 0
 
 
+def test_images_of_one_recipe_share_it(shop: Shop, looks: Callable[[], int]) -> None:
+    images = "".join(f"  - recipe: app.yaml\n    name: app-{number}\n" for number in range(9))
+    Path("one.yaml").write_text("images:\n  - recipe: app.yaml\n    name: app-0\n")
+    Path("nine.yaml").write_text(f"images:\n{images}")
+    shop("one.yaml", "--syntax-check")
+    one = looks()
+    shop("nine.yaml", "--syntax-check")
+    assert looks() == one + 8, "the recipe's own text once; its whole has another name each time"
+
+
 def test_what_is_wrong_is_told_each_time(shop: Shop) -> None:
     assert shop("app.yaml")[0] == 0
     Path("app.yaml").write_text('python: {image: "python:3.11"}\nno-such-key: 1\n')

@@ -26,9 +26,7 @@ class Right:
 
     def has(self, key: str) -> bool:
         """Whether this one was right."""
-        with suppress(OSError, SlimrunError):
-            return Cache(self._root()).has(_KIND, key)
-        return False
+        return key in self._new or self._is_kept(key)
 
     def note(self, key: str) -> None:
         """This one is."""
@@ -37,5 +35,10 @@ class Right:
     def keep(self) -> None:
         """Write down what is new."""
         with suppress(OSError, SlimrunError):
-            for key in sorted(key for key in self._new if not self.has(key)):
+            for key in sorted(key for key in self._new if not self._is_kept(key)):
                 Cache(self._root()).save(_KIND, key, True)
+
+    def _is_kept(self, key: str) -> bool:
+        with suppress(OSError, SlimrunError):
+            return Cache(self._root()).has(_KIND, key)
+        return False
