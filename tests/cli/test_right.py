@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from slimrun.cli.options import default_cache
-from slimrun.errors import RecipeInvalid, RequirementNotMet
+from slimrun.errors import RecipeInvalid, RequirementNotMet, SlimrunError
 from slimrun.recipe import problems
 
 if TYPE_CHECKING:
@@ -87,6 +88,23 @@ def test_where_nothing_can_be_written(
     for _ in range(2):
         assert shop("app.yaml")[0] == 0
         assert looks() > 0
+
+
+def test_in_the_cache_that_slim_yaml_names(shop: Shop, looks: Callable[[], int], tmp_path: Path) -> None:
+    Path("slim.yaml").write_text("cache: {dir: here}\n")
+    assert shop("app.yaml")[0] == 0
+    assert looks() > 0
+    assert shop("app.yaml")[0] == 0
+    assert looks() == 0
+    assert Path("here/records/right").is_dir()
+    assert not (tmp_path / "home/slimrun/records/right").exists()
+
+
+@pytest.mark.parametrize("name", ['"a\\0b"', "[]", "3", '""', "a" * 300])
+def test_a_cache_with_a_name_that_is_none(shop: Shop, name: str) -> None:
+    Path("slim.yaml").write_text(f"cache: {{dir: {name}}}\n")
+    with contextlib.suppress(SlimrunError):
+        shop("app.yaml")
 
 
 def test_who_has_no_home(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

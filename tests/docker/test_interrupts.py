@@ -94,6 +94,41 @@ def test_while_the_engine_hands_over_or_takes(slimrun: Slimrun, tmp_path: Path, 
         assert_nothing_half(fresh)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_while_a_container_is_created(slimrun: Slimrun, tmp_path: Path, number: signal.Signals) -> None:
+    """The engine has it, and who asked for it does not know which it is yet."""
+    with Between(os.environ["DOCKER_HOST"], path=tmp_path / "s") as between:
+        fresh = slimrun.fresh(tmp_path / "cache")
+        stop = between.stop_at("POST .*/containers/create")
+        argv, env = fresh.argv(HELLO, "--backend", "docker"), fresh.environ(DOCKER_HOST=between.engine)
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as process:
+            assert stop.reached.wait(PATIENCE)
+            assert left_over() != []
+            process.send_signal(number)
+            time.sleep(0.5)
+            assert process.poll() is None, "it waits for the answer"
+            between.release()
+            out, err = process.communicate(timeout=PATIENCE)
+        assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[number], out + err
+        assert "what was begun has been cleared away" in err
+        assert_nothing_half(fresh)
+
+
+def test_an_engine_that_does_not_say_which_container_it_created(slimrun: Slimrun, tmp_path: Path) -> None:
+    with Between(os.environ["DOCKER_HOST"], path=tmp_path / "s") as between:
+        fresh = slimrun.fresh(tmp_path / "cache")
+        stop = between.stop_at("POST .*/containers/create")
+        argv, env = fresh.argv(HELLO, "--backend", "docker"), fresh.environ(DOCKER_HOST=between.engine)
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as process:
+            assert stop.reached.wait(PATIENCE)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 4, out + err
+        assert "Traceback" not in out + err
+    assert slimrun("clean").code == 0
+    assert left_over() == []
+
+
 def test_while_wheels_are_downloaded(slimrun: Slimrun, tmp_path: Path) -> None:
     text = "name: wheels\npython: {image: 'python:3.11-slim'}\nwheels: [demo]\nverify: {imports: [demo]}\n"
     with Site() as site:

@@ -15,6 +15,7 @@ from docker.context import ContextAPI
 from slimrun.backend.connection import CHUNK, Chunks, Files, Refused, buffered
 from slimrun.backend.host import engine_key, refusal
 from slimrun.backend.trouble import disk_full, innermost, pull_error, unreachable
+from slimrun.backend.undisturbed import undisturbed
 from slimrun.errors import (
     EngineUnreachable,
     ImageFailed,
@@ -111,7 +112,11 @@ class Engine:
         host = {key: options.pop(key) for key in tuple(options) if key in _HOST_OPTIONS}
         with self._asking(f"creating a container of {image}") as client:
             config = client.create_host_config(**host)
-            return str(client.create_container(image, command, labels=labels, host_config=config, **options)["Id"])
+            made = undisturbed(
+                lambda: client.create_container(image, command, labels=labels, host_config=config, **options),
+                lambda made: self.remove_container(made["Id"]),
+            )
+            return str(made["Id"])
 
     def target(self, container: str, path: str) -> str | None:
         """The path, or a link's target as the engine reports it (absolute); None where nothing is there."""

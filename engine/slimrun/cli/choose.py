@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from slimrun.cli.right import Memories
     from slimrun.recipe.model import Recipe
-    from slimrun.recipe.problems import Memory
     from slimrun.recipe.slim_model import Slim
 
 
@@ -46,10 +46,10 @@ def add_choosing(words: argparse.ArgumentParser) -> None:
     words.add_argument("--config", metavar="FILE", help="the slim.yaml to use (else $SLIMRUN_CONFIG, else the nearest)")
 
 
-def choose(words: argparse.Namespace, memory: Memory | None = None) -> tuple[Chosen, ...]:
+def choose(words: argparse.Namespace, memories: Memories | None = None) -> tuple[Chosen, ...]:
     """Every image that is meant, in the order of the FILEs and of their catalogs; all problems are reported together.
 
-    `memory` is of what was right before (`recipe.problems.check`).
+    `memories` know what was right before.
 
     Raises RecipeInvalid, Invalid, and BadCommandLine for a --limit that fits nothing.
     """
@@ -59,7 +59,8 @@ def choose(words: argparse.Namespace, memory: Memory | None = None) -> tuple[Cho
     for name in words.files:
         path = Path(name)
         try:
-            slim = nearest_slim(path.parent, words.config, memory=memory)
+            slim = nearest_slim(path.parent, words.config, memory_of=memories.of if memories else None)
+            memory = memories.of(slim.cache.dir) if memories else None
             found = load_members(path, sets=tuple(words.set), extra_vars=extra, slim=slim, memory=memory)
         except RecipeInvalid as error:
             problems += error.problems

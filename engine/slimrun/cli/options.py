@@ -14,7 +14,7 @@ from slimrun.recipe.slim_model import Slim
 from slimrun.settings import ENGINE_ADDRESS, HOW_ENGINES_ARE_WRITTEN, Settings
 
 if TYPE_CHECKING:
-    from slimrun.recipe.problems import Memory
+    from slimrun.recipe.slim import MemoryOf
 
 LAST_TIME = 0o77777777777  # what a tar's header has room for: the year 2242
 
@@ -61,14 +61,14 @@ def make_settings(words: argparse.Namespace, slim: Slim) -> Settings:
     )
 
 
-def nearest_slim(start: Path, flag: str | None = None, *, memory: Memory | None = None) -> Slim:
+def nearest_slim(start: Path, flag: str | None = None, *, memory_of: MemoryOf | None = None) -> Slim:
     """The slim.yaml of `--config`, else of $SLIMRUN_CONFIG, else the nearest one from `start` upwards, else none.
 
-    `memory` as `problems.check` has it.
+    `memory_of` as `load_slim` has it.
     """
     given = flag or os.environ.get("SLIMRUN_CONFIG")
     config = find_slim(start, config=Path(given) if given else None)
-    return load_slim(config, memory=memory) if config else Slim()
+    return load_slim(config, memory_of=memory_of) if config else Slim()
 
 
 def default_cache() -> Path:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from slimrun.cli.choose import add_choosing, choose
 from slimrun.cli.files import check_target, write_file
-from slimrun.cli.options import Parser, default_cache, make_settings
+from slimrun.cli.options import Parser, make_settings
 from slimrun.cli.output import Renderer
-from slimrun.cli.right import Right
+from slimrun.cli.right import Memories
 from slimrun.cli.stages import add_stages, check_stages, is_whole, plan_of, unpushable
 from slimrun.errors import RecipeInvalid
 from slimrun.recipe.planned import not_yet, slim_not_yet
@@ -75,8 +75,8 @@ def main(argv: Sequence[str]) -> int:
     """Run recipes; answers with the exit code."""
     words = parser().parse_intermixed_args(argv)
     check_stages(words)
-    right = Right(default_cache)  # not slim.yaml's cache: it is among what is looked at
-    chosen = choose(words, right)
+    memories = Memories()
+    chosen = choose(words, memories)
     if words.syntax_check or words.list_tasks or words.list_tags:
         _look(chosen, words)
         return 0
@@ -100,7 +100,7 @@ def main(argv: Sequence[str]) -> int:
         check_save(words.save, [item.recipe.name for item in chosen])
     if words.metadata_file:
         check_target(Path(words.metadata_file), "--metadata-file")
-    right.keep()
+    memories.keep()
     outcomes = {outcome.image: outcome for outcome in _run_all(chosen, words)}
     if words.metadata_file:
         rows = [

@@ -9,7 +9,7 @@ from slimrun.errors import Problem, RecipeInvalid
 from slimrun.recipe import read
 from slimrun.recipe.cascade import with_built_in
 from slimrun.recipe.document import Document, read_document
-from slimrun.recipe.nodes import Mapping, Node, Scalar, without_nulls
+from slimrun.recipe.nodes import Mapping, Node, Scalar, at, without_nulls
 from slimrun.recipe.places import recipe_file
 from slimrun.recipe.problems import check, in_order
 from slimrun.recipe.repository import folders_up
@@ -19,12 +19,14 @@ from slimrun.recipe.units import parse_duration, parse_size
 from slimrun.settings import BuildSettings, DockerSettings, Mirrors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from slimrun.recipe.problems import Memory
     from slimrun.recipe.slim_model import Profile
     from slimrun.settings import BackendName, LockMode, Output, Pull
+
+    MemoryOf = Callable[[Path | None], Memory]
 
 FILE_NAME = "slim.yaml"
 
@@ -36,8 +38,10 @@ def find_slim(start: Path, *, config: Path | None = None) -> Path | None:
     return next((folder / FILE_NAME for folder in folders_up(start) if (folder / FILE_NAME).is_file()), None)
 
 
-def load_slim(path: Path, *, version: str = __version__, memory: Memory | None = None) -> Slim:
-    """slim.yaml's values, complete and checked; `version` is the running tool's, for `requires`, `memory` as `check` has it.
+def load_slim(path: Path, *, version: str = __version__, memory_of: MemoryOf | None = None) -> Slim:
+    """slim.yaml's values, complete and checked; `version` is the running tool's, for `requires`.
+
+    `memory_of` gives the memory (`problems.check`) of a cache by its folder: the one that is named here, else None's.
 
     Raises Invalid for a file that cannot be read and RecipeInvalid with all problems.
     """
@@ -45,11 +49,18 @@ def load_slim(path: Path, *, version: str = __version__, memory: Memory | None =
     schema = load_schema("slim")
     written = read.mapping(without_nulls(as_text(document.root, schema)))
     defaults = _defaults(written)
+    memory = memory_of(_named_cache(written, path.parent)) if memory_of else None
     problems = {*check(written, strict(schema), formats=True, memory=memory), *_check_defaults(defaults, memory)}
     problems |= {*_check_requires(written, version)}
     if problems:
         raise RecipeInvalid(in_order(problems, (document,)))
     return _slim(read.mapping(with_built_in(written, schema)), defaults, document, path.parent)
+
+
+def _named_cache(root: Mapping, folder: Path) -> Path | None:
+    """What `cache.dir` says, of a file that may yet be wrong."""
+    named = at(root, ("cache", "dir"))
+    return folder / named.value if isinstance(named, Scalar) and isinstance(named.value, str) else None
 
 
 def _defaults(root: Mapping) -> Mapping:
