@@ -84,6 +84,15 @@ def test_schemas(name: str, installed: Path, tmp_path: Path) -> None:
     assert run(installed, "schema", kind, cwd=tmp_path) == (ROOT / "schemas" / name).read_text()
 
 
+def test_out_of_a_zip(wheel: Path, tmp_path: Path) -> None:
+    """As PYTHONPATH has it: a wheel is a zip."""
+    code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from slimrun.cli.main import main; main()"
+    words = [sys.executable, "-c", code, str(wheel), "schema", "recipe"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (ROOT / "schemas/recipe.schema.json").read_text()
+
+
 def test_debians_keys_are_read_where_they_are_installed(installed: Path, tmp_path: Path) -> None:
     code = "from slimrun.debian.keyring import debian_keyring; print(len(debian_keyring()))"
     env = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}

@@ -193,9 +193,10 @@ def prune(given: Given, context: Context) -> Pruned:
 def _kept(tree: Tree, context: Context, *, strip: bool) -> Tree:
     """A layer with its bytes in the cache, stripped if `strip`, once for all images that have it."""
     from slimrun.prune.stripped import REVISION
-    from slimrun.prune.stripping import keep_layer
+    from slimrun.prune.stripping import is_held, keep_layer
 
-    key = digest_of((__version__, REVISION, strip, tree))
+    copied = tuple(path for path, entry in tree.files() if not is_held(entry, context.cache))
+    key = digest_of((__version__, REVISION, strip, tree, copied))  # all that decides what is where in the pack
 
     def make() -> Tree:
         with context.cache.pack(key) as pack:

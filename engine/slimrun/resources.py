@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
 
 
-def _folder(name: str) -> Path:
-    beside = Path(__file__).parent / name
-    if beside.is_dir():
-        return beside
-    return Path(__file__).resolve().parents[2] / name
+def _folder(name: str) -> Traversable:
+    for folder in (Path(__file__).parent, Path(__file__).resolve().parents[2]):
+        if (folder / name).is_dir():
+            return folder / name
+    from importlib.resources import files  # out of a zip: to load it takes longer than all else here
+
+    return files("slimrun") / name
 
 
 def schema_text(kind: str) -> str:

@@ -56,6 +56,21 @@ def test_a_bad_slim_yaml_is_one_finding_of_many(capsys: pytest.CaptureFixture[st
     assert "slim.yaml:1:1: error: 'recipess' is not a key here" in out
 
 
+@pytest.mark.parametrize(("text", "state"), [("{}", "fail"), ("cache: {dir: here}", "ok")])
+def test_without_a_home(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, text: str, state: str
+) -> None:
+    def nobody() -> Path:
+        msg = "Could not determine home directory."
+        raise RuntimeError(msg)
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", nobody)
+    Path("slim.yaml").write_text(f"{text}\n")
+    _, found, out = told(capsys)
+    assert (found["cache"], found["uv"]) == (state, "ok"), out
+
+
 def test_a_cache_that_cannot_be_written(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     Path("slim.yaml").write_text(f"cache: {{dir: {tmp_path}/file/cache}}\n")

@@ -61,6 +61,15 @@ def test_what_nobody_has_read(stripping: Callable[..., Entry], tmp_path: Path, m
     assert (made.digest, made.read()) == (file(FAT[:-1]).digest, FAT[:-1])
 
 
+def test_a_name_that_is_not_utf_8(stripping: Callable[..., Entry], tmp_path: Path) -> None:
+    place = os.fsdecode(os.fsencode(tmp_path) + b"/lib\xe9.so")
+    with open(place, "wb") as stream:  # noqa: PTH123 (the name is bytes)
+        stream.write(FAT)
+    left = Entry(kind=Kind.FILE, size=len(FAT), content=Extent(place, 0, len(FAT), f"layer{place}"))
+    expected = strip(FAT)
+    assert stripping(left).read() == (FAT if expected is None else expected)
+
+
 def test_it_is_done_once_for_any_name_and_owner(
     stripping: Callable[..., Entry], monkeypatch: pytest.MonkeyPatch
 ) -> None:

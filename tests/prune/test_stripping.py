@@ -17,8 +17,9 @@ from slimrun.cache.store import Cache
 from slimrun.elf.facts import Facts
 from slimrun.prune import stripped as module
 from slimrun.prune.strip import strip
-from slimrun.prune.stripping import keep_layer
+from slimrun.prune.stripping import is_held, keep_layer
 from slimrun.tree.content import Extent
+from slimrun.tree.entry import file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,6 +106,15 @@ def test_names_of_one_file_stay_one_file(fat: bytes, stripped: Callable[[Tree], 
 def test_nothing_to_strip(stripped: Callable[[Tree], Tree]) -> None:
     made = tree({"/a": b"text", "/b": b"\x7fELF but not really"})
     assert stripped(made) == made
+
+
+def test_what_is_held(tmp_path: Path) -> None:
+    """By the cache's own spelling: what it would copy is in the key of what it keeps."""
+    (tmp_path / "a").mkdir()
+    cache, same = Cache(tmp_path / "cache"), Cache(tmp_path / "a/../cache")
+    with cache.pack("key") as pack:
+        entry = pack.add(b"text")
+    assert (is_held(entry, cache), is_held(entry, same), is_held(file(b"text"), same)) == (True, False, True)
 
 
 @pytest.mark.parametrize("unstripped", [False, True])

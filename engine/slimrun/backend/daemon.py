@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from slimrun.settings import Settings
 
 REPOSITORY = "slimrun.invalid/unverified"
+_CLEAN = "`slimrun clean` removes it once the engine answers"
 OUTPUT_LINES = 2000
 
 
@@ -180,7 +181,9 @@ class DockerBackend:
                     self._connected.remove_container(container)
             except SlimrunError as error:  # no reason to forget how the run went
                 text = f"a container that was read from may be left: {error.message}"
-                self._emit(Warned(text=text, hint="`slimrun clean` removes it once the engine answers"))
+                self._emit(Warned(text=text, hint=_CLEAN))
+            if self._connected.lost:
+                self._emit(Warned(text="a container that was being created may be left", hint=_CLEAN))
             self._connected.close()
 
     @property

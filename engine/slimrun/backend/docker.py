@@ -76,6 +76,7 @@ class Engine:
         self._reading: Files | None = None
         self._remover: Any = None
         self._client: Any = None  # types-docker leaves half of its methods untyped
+        self.lost = False  # whether a container may be there of which nobody knows
 
     def close(self) -> None:
         """Close the connection, if there is one."""
@@ -115,8 +116,12 @@ class Engine:
             made = undisturbed(
                 lambda: client.create_container(image, command, labels=labels, host_config=config, **options),
                 lambda made: self.remove_container(made["Id"]),
+                self._lose,
             )
             return str(made["Id"])
+
+    def _lose(self) -> None:
+        self.lost = True
 
     def target(self, container: str, path: str) -> str | None:
         """The path, or a link's target as the engine reports it (absolute); None where nothing is there."""

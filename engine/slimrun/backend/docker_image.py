@@ -1,4 +1,4 @@
-"""An image that an engine has, read where the engine keeps it or through containers that never start, each folder once for all."""
+"""An image that an engine has, read where the engine keeps it, or through containers that never start and then kept."""
 
 from __future__ import annotations
 

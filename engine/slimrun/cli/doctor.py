@@ -80,8 +80,8 @@ def _cache(slim: Slim) -> Iterator[Finding]:
     from slimrun.cache.store import writing
     from slimrun.cache.trim import size_of
 
-    folder = slim.cache.dir or default_cache()
     try:
+        folder = slim.cache.dir or default_cache()
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
             (probe := folder / ".doctor").touch()
@@ -175,7 +175,7 @@ def _world(slim: Slim) -> Iterator[Finding]:
     from slimrun.fetch.reach import unreachable
     from slimrun.outside import network
 
-    reached = network(Settings(cache_dir=default_cache(), mirrors=slim.mirrors, build=slim.build))
+    reached = network(Settings(cache_dir=Path(), mirrors=slim.mirrors, build=slim.build))
     for name, url in _addresses(slim):
         shown = public(reached.mirrored(url))
         why = _no_folder(url) if url.startswith("file:") else unreachable(url, reached)

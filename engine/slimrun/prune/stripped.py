@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from slimrun.tree.entry import Entry
 
 _KIND = "stripped"
-# Raised when `strip` gives other bytes than it did.
+# Raised when `strip` or `keep_layer` gives other bytes than it did.
 REVISION = 2
 # Files that are smaller are stripped in less time than a blob and its record take.
 LARGE = 1 << 18
@@ -34,7 +34,7 @@ def stripped(entry: Entry, pack: Pack, cache: Cache) -> Entry:
 
 
 def _remembered(entry: Entry, cache: Cache) -> Entry:
-    key = hashlib.sha256(f"{entry.identity} {__version__} {REVISION}".encode()).hexdigest()
+    key = hashlib.sha256(f"{entry.identity} {__version__} {REVISION}".encode("utf-8", "surrogateescape")).hexdigest()
     record = cache.load(_KIND, key)
     if record is None or not (record["digest"] == "" or cache.has_blob(record["digest"])):
         data = strip(entry.read())

@@ -29,10 +29,15 @@ def keep_layer(tree: Tree, pack: Pack, facts: Facts, cache: Cache, *, strip: boo
         # Damaged ELF is somebody's test data, and stays as it is.
         if strip and facts.sound(path, entry) is not None and (new := stripped(entry, pack, cache)) is not entry:
             changed[path] = new
-        elif isinstance(entry.content, Extent) and not cache.holds(entry.content.file):
+        elif not is_held(entry, cache):
             copied[path] = pack.keep(path, entry)
     new_entries = copied | changed | _records(tree, changed, pack)
     return tree.map(lambda path, entry: new_entries.get(path, entry))
+
+
+def is_held(entry: Entry, cache: Cache) -> bool:
+    """Whether a file's bytes are the cache's own, or slimrun's."""
+    return not isinstance(entry.content, Extent) or cache.holds(entry.content.file)
 
 
 def _records(tree: Tree, changed: Mapping[str, Entry], pack: Pack) -> dict[str, Entry]:
