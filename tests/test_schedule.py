@@ -19,6 +19,7 @@ from slimrun.given import Context
 from slimrun.oci.layer import write_tar
 from slimrun.pipeline import WORKERS
 from slimrun.plan.compile import BUILDING, STAGES, TOOLCHAIN, compile_plan
+from slimrun.prune import stripped
 from slimrun.recipe.load import load_recipe
 from slimrun.recipe.schema import load_schema
 from slimrun.recipe.slim_model import Slim
@@ -144,6 +145,16 @@ def test_what_is_in_the_image(bench: Bench) -> None:
     assert [step.created_by for step in config.history] == ["slimrun python", "slimrun files", "slimrun system"]
     assert config.labels[:2] == (("a", "1"), ("b", "2"))
     assert (config.expose, config.volumes, config.created) == (("80/tcp",), ("/data",), "1970-01-01T00:00:00Z")
+
+
+def test_the_user_s_files_are_never_stripped(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bytes] = []
+    monkeypatch.setattr(stripped, "strip", seen.append)
+    mine = shared(soname="libmine.so.1")
+    (bench.root / "repo/src/libmine.so.1").write_bytes(mine)
+    assert bench.run().error is None
+    assert seen, "CPython's are"
+    assert mine not in seen
 
 
 @pytest.mark.parametrize(

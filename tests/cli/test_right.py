@@ -17,15 +17,19 @@ if TYPE_CHECKING:
 
     from tests.cli.shop import Shop
 
+    from slimrun.errors import Problem
+    from slimrun.recipe.nodes import Mapping
+    from slimrun.recipe.schema import Schema
+
 
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     """How often jsonschema was asked since this was called last."""
     count, found = [0], problems._found
 
-    def counted(*words: object, **options: bool) -> tuple[problems.Problem, ...]:
+    def counted(root: Mapping, schema: Schema, *, formats: bool) -> tuple[Problem, ...]:
         count[0] += 1
-        return found(*words, **options)  # type: ignore[arg-type]
+        return found(root, schema, formats=formats)
 
     def since() -> int:
         before, count[0] = count[0], 0

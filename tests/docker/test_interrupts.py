@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +18,7 @@ from tests.fetch.loopback import Answer, SimpleIndex, Site
 from tests.fetch.wheelmaker import make
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.docker.conftest import Slimrun
@@ -94,37 +95,39 @@ def test_while_the_engine_hands_over_or_takes(slimrun: Slimrun, tmp_path: Path, 
         assert_nothing_half(fresh)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_while_a_container_is_created(slimrun: Slimrun, tmp_path: Path, number: signal.Signals) -> None:
-    """The engine has it, and who asked for it does not know which it is yet."""
-    with Between(os.environ["DOCKER_HOST"], path=tmp_path / "s") as between:
-        fresh = slimrun.fresh(tmp_path / "cache")
+@contextmanager
+def creating(slimrun: Slimrun, path: Path) -> Iterator[tuple[Between, subprocess.Popen[str]]]:
+    """A run whose engine has created a container, and has not said so yet."""
+    with Between(os.environ["DOCKER_HOST"], path=path) as between:
         stop = between.stop_at("POST .*/containers/create")
-        argv, env = fresh.argv(HELLO, "--backend", "docker"), fresh.environ(DOCKER_HOST=between.engine)
+        argv, env = slimrun.argv(HELLO, "--backend", "docker"), slimrun.environ(DOCKER_HOST=between.engine)
         with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as process:
             assert stop.reached.wait(PATIENCE)
             assert left_over() != []
-            process.send_signal(number)
-            time.sleep(0.5)
-            assert process.poll() is None, "it waits for the answer"
-            between.release()
-            out, err = process.communicate(timeout=PATIENCE)
-        assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[number], out + err
-        assert "what was begun has been cleared away" in err
-        assert_nothing_half(fresh)
+            yield between, process
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_while_a_container_is_created(slimrun: Slimrun, tmp_path: Path, number: signal.Signals, code: int) -> None:
+    """Who asked for it does not know which it is yet."""
+    fresh = slimrun.fresh(tmp_path / "cache")
+    with creating(fresh, tmp_path / "s") as (between, process):
+        process.send_signal(number)
+        time.sleep(0.5)
+        assert process.poll() is None, "it waits for the answer"
+        between.release()
+        out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == code, out + err
+    assert "what was begun has been cleared away" in err
+    assert_nothing_half(fresh)
 
 
 def test_an_engine_that_does_not_say_which_container_it_created(slimrun: Slimrun, tmp_path: Path) -> None:
-    with Between(os.environ["DOCKER_HOST"], path=tmp_path / "s") as between:
-        fresh = slimrun.fresh(tmp_path / "cache")
-        stop = between.stop_at("POST .*/containers/create")
-        argv, env = fresh.argv(HELLO, "--backend", "docker"), fresh.environ(DOCKER_HOST=between.engine)
-        with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as process:
-            assert stop.reached.wait(PATIENCE)
-            process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=PATIENCE)
-        assert process.returncode == 130, out + err
-        assert "[WARNING]: a container that was being created may be left" in out + err
+    with creating(slimrun.fresh(tmp_path / "cache"), tmp_path / "s") as (_, process):
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130, out + err
+    assert "[WARNING]: a container that was being created may be left" in out + err
     assert slimrun("clean").code == 0
     assert left_over() == []
 

@@ -62,10 +62,9 @@ def test_what_nobody_has_read(stripping: Callable[..., Entry], tmp_path: Path, m
 
 
 def test_a_name_that_is_not_utf_8(stripping: Callable[..., Entry], tmp_path: Path) -> None:
-    place = os.fsdecode(os.fsencode(tmp_path) + b"/lib\xe9.so")
-    with open(place, "wb") as stream:  # noqa: PTH123 (the name is bytes)
-        stream.write(FAT)
-    left = Entry(kind=Kind.FILE, size=len(FAT), content=Extent(place, 0, len(FAT), f"layer{place}"))
+    place = tmp_path / os.fsdecode(b"lib\xe9.so")
+    place.write_bytes(FAT)
+    left = Entry(kind=Kind.FILE, size=len(FAT), content=Extent(str(place), 0, len(FAT), f"layer{place}"))
     expected = strip(FAT)
     assert stripping(left).read() == (FAT if expected is None else expected)
 

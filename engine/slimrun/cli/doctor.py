@@ -175,7 +175,8 @@ def _world(slim: Slim) -> Iterator[Finding]:
     from slimrun.fetch.reach import unreachable
     from slimrun.outside import network
 
-    reached = network(Settings(cache_dir=Path(), mirrors=slim.mirrors, build=slim.build))
+    nowhere = slim.cache.dir or Path()  # what is only reached is not kept
+    reached = network(Settings(cache_dir=nowhere, mirrors=slim.mirrors, build=slim.build))
     for name, url in _addresses(slim):
         shown = public(reached.mirrored(url))
         why = _no_folder(url) if url.startswith("file:") else unreachable(url, reached)
