@@ -39,7 +39,7 @@ class Right:
                 Cache(self._root or default_cache()).save(_KIND, key, True)
 
     def _is_kept(self, key: str) -> bool:
-        with suppress(OSError, SlimrunError, ValueError):  # a folder's name may be anything until it is looked at
+        with suppress(OSError, SlimrunError):
             return Cache(self._root or default_cache()).has(_KIND, key)
         return False
 
